@@ -1,0 +1,64 @@
+# make up      install, make the chain, start the edge and a demonstration leaf device
+# make test    install what the tests need and run everything
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LEAF   := $(VENV)/leaf
+PIP    := -m pip --disable-pip-version-check -q install --require-hashes --no-deps
+
+.PHONY: up install dev check test bench lock format clean
+.DELETE_ON_ERROR:
+
+up: install
+	@exec $(BIN)/leafward up --demo
+
+install: $(VENV)/.product $(LEAF)/.installed
+
+# The product's own environment.
+$(VENV)/.product: requirements/product.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python $(PIP) -r requirements/product.txt
+	$(BIN)/python -m pip --disable-pip-version-check -q install --no-deps --editable .
+	@touch $@
+
+# The demonstration leaf device is somebody else's machine: an environment of its own, with nothing of ours in it.
+$(LEAF)/.installed: requirements/leaf.txt | $(BIN)/python
+	$(PYTHON) -m venv $(LEAF)
+	$(LEAF)/bin/python $(PIP) -r requirements/leaf.txt
+	@touch $@
+
+$(BIN)/python:
+	@tools/python-for-venv $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+
+dev: install $(VENV)/.dev
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.product
+	$(BIN)/python $(PIP) -r requirements/dev.txt
+	@touch $@
+
+check: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python tools/arrows.py
+	$(BIN)/python tools/docs.py --check
+
+format: dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/python tools/docs.py
+
+test: dev
+	tools/system-packages
+	$(BIN)/pytest
+
+bench: dev
+	$(BIN)/python benchmarks/start.py
+
+# Locked with hashes and without index addresses; needs uv.
+lock:
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/product.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --only-extra --extra leaf pyproject.toml -o requirements/leaf.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
