@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 LEAF   := $(VENV)/leaf
 PIP    := -m pip --disable-pip-version-check -q install --require-hashes --no-deps
 
-.PHONY: up install dev check test bench lock format clean
+.PHONY: up install dev node check test bench lock format clean
 .DELETE_ON_ERROR:
 
 up: install
@@ -31,6 +31,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 dev: install $(VENV)/.dev
+
+# The Azure client for Node, for the tests that run it.
+node: tests/clients/node/node_modules/.installed
+tests/clients/node/node_modules/.installed: tests/clients/node/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then \
+	  npm ci --prefix tests/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@; \
+	else echo "leafward: the tests of the Node client will be skipped. Next: install nodejs and npm" >&2; fi
+
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.product
 	$(BIN)/python $(PIP) -r requirements/dev.txt
 	@touch $@
@@ -49,10 +57,11 @@ format: dev
 
 test: dev
 	tools/system-packages
+	$(MAKE) --no-print-directory node
 	$(BIN)/pytest
 
 bench: dev
-	$(BIN)/python benchmarks/start.py
+	$(BIN)/python -m benchmarks.start
 
 # Locked with hashes and without index addresses; needs uv.
 lock:

@@ -29,9 +29,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The pure core: nothing that opens, sleeps, logs, or reads a clock or randomness.
 PURE = ("pki", "wire")
-IMPURE_MODULES = set(
-    ["asyncio", "logging", "os", "pathlib", "random", "secrets", "shutil", "socket", "subprocess", "tempfile", "threading", "time"]
-)
+IMPURE_MODULES = {
+    "asyncio",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+}
 
 
 def imports_of(file: Path) -> Iterator[tuple[int, str]]:
