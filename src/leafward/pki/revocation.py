@@ -1,0 +1,131 @@
+"""Revocation by CRL: which list speaks for a certificate, whether it may be believed, and what it says.
+
+A list that is given and cannot be believed is a refusal, never ignored: somebody wanted the check made. An issuer
+without any list is not judged here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from leafward.pki.extension import says_ca, serial_number, value
+from leafward.pki.link import Link
+
+RevocationList: TypeAlias = x509.CertificateRevocationList
+
+
+class Standing(StrEnum):
+    """What the lists say of one certificate."""
+
+    GOOD = "good"
+    REVOKED = "revoked"
+    EXPIRED = "list expired"
+    UNUSABLE = "list unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A standing, and in `detail` the date and reason of a revocation, or what is wrong with the list."""
+
+    standing: Standing
+    detail: str
+
+
+def look_up(link: Link, crls: Sequence[RevocationList], now: datetime) -> Answer | None:
+    """The worst that the lists of the link's issuer say of its child; None where no list is theirs. `now` is aware UTC.
+
+    A revocation counts however old the list is; otherwise the newest list decides (RFC 5280 6.3.3).
+    """
+    theirs = [crl for crl in crls if _speaks_for(crl, link)]
+    if not theirs:
+        return None
+    answers = [_ask(crl, link, now) for crl in theirs]
+    for answer in answers:
+        if answer.standing is Standing.REVOKED:
+            return answer
+    return answers[theirs.index(max(theirs, key=lambda crl: crl.last_update_utc))]
+
+
+def _speaks_for(crl: RevocationList, link: Link) -> bool:
+    """The list bears the issuer's name, and covers certificates of the child's kind (RFC 5280 5.2.5)."""
+    if crl.issuer.public_bytes() != link.child.issuer.public_bytes():
+        return False
+    scope = _scope(crl)
+    if scope is None:
+        return True
+    if scope.only_contains_attribute_certs:
+        return False
+    return not (scope.only_contains_ca_certs if not says_ca(link.child) else scope.only_contains_user_certs)
+
+
+def _ask(crl: RevocationList, link: Link, now: datetime) -> Answer:
+    if why := _unusable(crl, link, now):
+        return Answer(Standing.UNUSABLE, why)
+    entry = crl.get_revoked_certificate_by_serial_number(serial_number(link.child))
+    if entry is not None and (reason := _reason(entry)) != "removeFromCRL":
+        return Answer(Standing.REVOKED, f"revoked at {_text(entry.revocation_date_utc)}, reason {reason}")
+    if crl.next_update_utc is not None and now.replace(microsecond=0) > crl.next_update_utc:
+        return Answer(
+            Standing.EXPIRED, f"the list of {_text(crl.last_update_utc)} ended at {_text(crl.next_update_utc)}"
+        )
+    return Answer(Standing.GOOD, f"not in the list of {_text(crl.last_update_utc)}")
+
+
+def _unusable(crl: RevocationList, link: Link, now: datetime) -> str | None:
+    """Why a list cannot be believed (RFC 5280 6.3.3 (f), (g), 5.2)."""
+    usage = value(link.issuer, x509.KeyUsage)
+    if usage is not None and not usage.crl_sign:
+        return "its issuer may not sign lists (keyUsage without cRLSign)"
+    if crl.last_update_utc > now:
+        return f"it begins at {_text(crl.last_update_utc)}, which is still to come"
+    if (why := _unreadable(crl)) is not None:
+        return why
+    if not _signed(crl, link.issuer):
+        return "its signature was not made by the issuer's key"
+    return None
+
+
+def _unreadable(crl: RevocationList) -> str | None:
+    try:
+        unknown = [one.oid.dotted_string for one in crl.extensions if one.critical and one.oid != _SCOPE_OID]
+    except (ValueError, UnsupportedAlgorithm) as error:
+        return f"its extensions cannot be read ({error})"
+    if unknown:
+        return f"it has the critical extension {unknown[0]}"  # a delta list among others, RFC 5280 5.2.4
+    scope = _scope(crl)
+    if scope is not None and (scope.indirect_crl or scope.only_some_reasons):
+        return "it covers other issuers, or some reasons only"
+    return None
+
+
+_SCOPE_OID = x509.IssuingDistributionPoint.oid
+
+
+def _scope(crl: RevocationList) -> x509.IssuingDistributionPoint | None:
+    try:
+        return crl.extensions.get_extension_for_class(x509.IssuingDistributionPoint).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
+def _signed(crl: RevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # other kinds raise TypeError
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _reason(entry: x509.RevokedCertificate) -> str:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+    except (x509.ExtensionNotFound, ValueError):
+        return "unspecified"
+
+
+def _text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
