@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from leafward.errors import Damaged, NotFound, StoreError
+from leafward.errors import AlreadyExists, Damaged, NotFound, StoreError
 
 PRIVATE = 0o600
 PUBLIC = 0o644
@@ -39,20 +39,49 @@ def write_file(path: Path, data: bytes, *, mode: int) -> None:
 
     Raises `StoreError` naming the path when the disk refuses; no half-written file is left behind.
     """
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    with told(f"cannot write {path}"):
+        with _new_file(path, data, mode) as new:
+            new.rename(path)
+        sync_folder(path.parent)
+
+
+def create_file(path: Path, data: bytes, *, mode: int) -> None:
+    """Like `write_file`, but for a `path` that must not exist yet; of several at once, one succeeds.
+
+    Raises `AlreadyExists`, and changes nothing, when something stands there. Needs a file system with hard links: a
+    rename cannot refuse to replace. After a kill a file `.{name}.….new` may be left beside it (see `leftovers`).
+    """
     with told(f"cannot write {path}"):
         try:
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-            with open(descriptor, "wb") as file:
-                os.fchmod(descriptor, mode)
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            new.rename(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+            with _new_file(path, data, mode) as new:
+                os.link(new, path)
+                new.unlink()
+        except FileExistsError:
+            raise AlreadyExists(f"{path} exists", why="it is never overwritten", hint="remove it first") from None
         sync_folder(path.parent)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """The unfinished new versions of `path` that killed processes left behind."""
+    return [other for other in path.parent.glob(".*.new") if other.name[: -len("01234567.new")] == f".{path.name}."]
+
+
+@contextlib.contextmanager
+def _new_file(path: Path, data: bytes, mode: int) -> Iterator[Path]:
+    """A file beside `path` that holds `data` durably, for the caller to put in place; gone when that fails."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        with open(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        yield new
+    except BaseException:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            new.unlink(missing_ok=True)
+        raise
 
 
 def read_file(path: Path, *, limit: int = MAX_FILE_SIZE) -> bytes:
@@ -67,13 +96,25 @@ def read_file(path: Path, *, limit: int = MAX_FILE_SIZE) -> bytes:
 def remove_file(path: Path) -> None:
     """Removes `path`, durably; a file that is not there is no error."""
     with told(f"cannot remove {path}"):
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
         sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
     """Makes renames, creations and removals in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Makes what any process wrote into a file durable."""
+    _sync(path, 0)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

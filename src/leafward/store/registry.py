@@ -1,0 +1,201 @@
+"""The identities that may connect: leaf devices, and the modules of the edge.
+
+Ids are compared exactly, as IoT Hub keeps them; but two ids that differ in case only are refused, because the audience
+of a SAS token is compared without case: one's token would open the other's door.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from leafward.errors import AlreadyExists, Damaged, LeafwardError, NotFound
+from leafward.pki.names import parse_device_id, parse_module_id
+from leafward.store.database import open_database, reader, told_of
+from leafward.store.identity import AuthType, Identity
+
+__all__ = ["AuthType", "Identity", "Registry", "metadata"]
+
+metadata = sa.MetaData()
+_identities = sa.Table(
+    "identities",
+    metadata,
+    sa.Column("device_id", sa.Text, primary_key=True),
+    sa.Column("module_id", sa.Text, primary_key=True),  # '' for the device itself: NULL is no part of a key
+    sa.Column("device_folded", sa.Text, nullable=False),
+    sa.Column("module_folded", sa.Text, nullable=False),
+    sa.Column("auth", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("generation_id", sa.Text, nullable=False),
+    sa.Column("primary_key", sa.LargeBinary),
+    sa.Column("secondary_key", sa.LargeBinary),
+    sa.Column("primary_thumbprint", sa.Text),
+    sa.Column("secondary_thumbprint", sa.Text),
+    sa.Column("created", sa.BigInteger, nullable=False),  # microseconds since 1970, UTC
+    sa.UniqueConstraint("device_folded", "module_folded"),
+    sqlite_with_rowid=False,
+)
+_columns = _identities.c
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_FIELDS = tuple(field.name for field in fields(Identity))
+_SELECT = sa.select(*(_columns[name] for name in _FIELDS))
+# Built once: SQLAlchemy compiles it once, and the driver keeps it prepared.
+_GET = _SELECT.where(_columns.device_id == sa.bindparam("device"), _columns.module_id == sa.bindparam("module"))
+
+
+class Registry:
+    """The table of identities in one database.
+
+    Promises: each change is one transaction, durable when the method returns, seen by the next call in any process;
+    a change that is refused changes nothing. `get` takes some 30 microseconds and never waits for a writer. Any number
+    of threads and processes may use one database; a thread waits for another's `get` only while that reads.
+
+    Every method raises `StoreError` (`Busy`, `Damaged`) when the database refuses. Watch for changes made by others
+    with `ChangeWatch(registry.engine)`.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._guard = threading.Lock()
+        with told_of(engine):
+            self._reader = reader(engine)
+
+    @classmethod
+    def open(cls, url_or_path: str | Path) -> Self:
+        """Opens the registry in a SQLite file, made when it is missing, or at a database URL. See `open_database`."""
+        return cls(open_database(url_or_path, metadata, name="registry"))
+
+    def add(self, identity: Identity) -> None:
+        """Registers an identity.
+
+        Raises `AlreadyExists` when its id is taken, exactly or but for case; `NameFormatError` for an id that is none.
+        The device of a module need not be registered: the edge's own device never connects.
+        """
+        parse_device_id(identity.device_id)
+        if identity.module_id is not None:
+            parse_module_id(identity.module_id)
+        with told_of(self.engine), self.engine.begin() as connection:
+            self._refuse_taken(connection, identity)
+            try:
+                connection.execute(sa.insert(_identities), _row(identity))
+            except IntegrityError as error:  # another writer was faster, on a database that does not serialise them
+                raise AlreadyExists(f"{identity.label} is registered") from error
+
+    def get(self, device_id: str, module_id: str | None = None) -> Identity | None:
+        """The identity of exactly this id, or None."""
+        try:
+            with self._guard:
+                found = self._reader.execute(_GET, {"device": device_id, "module": module_id or ""}).one_or_none()
+        except DBAPIError:
+            with told_of(self.engine):
+                raise
+        return None if found is None else _identity(found)
+
+    def devices(self) -> list[Identity]:
+        """All devices, by id."""
+        return self._select(_columns.module_id == "")
+
+    def modules(self, device_id: str) -> list[Identity]:
+        """The modules of exactly this device, by id; none when the device is unknown."""
+        return self._select(_columns.device_id == device_id, _columns.module_id != "")
+
+    def set_enabled(self, device_id: str, module_id: str | None, enabled: bool) -> None:
+        """Lets an identity connect, or not any more. Raises `NotFound`."""
+        change = sa.update(_identities).where(*_exactly(device_id, module_id)).values(enabled=enabled)
+        with told_of(self.engine), self.engine.begin() as connection:
+            if connection.execute(change).rowcount == 0:
+                raise _unknown(device_id, module_id)
+
+    def remove(self, device_id: str, module_id: str | None = None) -> None:
+        """Forgets an identity, a device with all its modules. Raises `NotFound`."""
+        with told_of(self.engine), self.engine.begin() as connection:
+            if connection.execute(sa.delete(_identities).where(*_exactly(device_id, module_id))).rowcount == 0:
+                raise _unknown(device_id, module_id)
+            if module_id is None:
+                connection.execute(sa.delete(_identities).where(_columns.device_id == device_id))
+
+    def close(self) -> None:
+        """Closes the database; the registry cannot be used any more. May be repeated."""
+        with self._guard:
+            self._reader.close()
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Identity]:
+        statement = _SELECT.where(*conditions).order_by(_columns.device_id, _columns.module_id)
+        with told_of(self.engine), reader(self.engine) as connection:
+            return [_identity(row) for row in connection.execute(statement)]
+
+    def _refuse_taken(self, connection: sa.Connection, identity: Identity) -> None:
+        same_device = connection.execute(
+            sa.select(_columns.device_id, _columns.module_id).where(
+                _columns.device_folded == identity.device_id.lower(),
+            )
+        ).all()
+        for device_id, module_id in same_device:
+            if device_id != identity.device_id:
+                raise _differs_in_case(identity.device_id, device_id)
+            if module_id == (identity.module_id or ""):
+                raise AlreadyExists(f"{identity.label} is registered", hint="remove it first, or choose another id")
+            if module_id.lower() == (identity.module_id or "").lower():
+                raise _differs_in_case(identity.label, f"{device_id}/{module_id}")
+
+
+def _exactly(device_id: str, module_id: str | None) -> Iterable[sa.ColumnElement[bool]]:
+    return _columns.device_id == device_id, _columns.module_id == (module_id or "")
+
+
+def _row(identity: Identity) -> dict[str, Any]:
+    return {
+        "device_id": identity.device_id,
+        "module_id": identity.module_id or "",
+        "device_folded": identity.device_id.lower(),
+        "module_folded": (identity.module_id or "").lower(),
+        "auth": identity.auth,
+        "enabled": identity.enabled,
+        "generation_id": identity.generation_id,
+        "primary_key": identity.primary_key,
+        "secondary_key": identity.secondary_key,
+        "primary_thumbprint": identity.primary_thumbprint,
+        "secondary_thumbprint": identity.secondary_thumbprint,
+        "created": (identity.created - _EPOCH) // _MICROSECOND,
+    }
+
+
+def _identity(row: Sequence[Any]) -> Identity:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["module_id"] = values["module_id"] or None
+    values["created"] = _EPOCH + timedelta(microseconds=values["created"])
+    try:
+        return Identity(**values)
+    except LeafwardError as error:
+        what = f"the registry's entry for '{row[0]}' is damaged"
+        raise Damaged(what, why=str(error), hint="remove that identity and add it again") from error
+
+
+def _unknown(device_id: str, module_id: str | None) -> NotFound:
+    if module_id is None:
+        return NotFound(f"no device '{device_id}'", why="ids are compared exactly", hint="leafward device list")
+    return NotFound(f"no module '{module_id}' of the device '{device_id}'", why="ids are compared exactly")
+
+
+def _differs_in_case(wanted: str, taken: str) -> AlreadyExists:
+    return AlreadyExists(
+        f"cannot register {wanted}",
+        why=f"'{taken}' is registered: ids that differ in case only cannot be told apart in a SAS token",
+        hint="choose another id",
+    )
