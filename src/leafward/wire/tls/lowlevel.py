@@ -1,0 +1,334 @@
+"""The one room that touches pyOpenSSL's lower layer: `lib`, `ffi` and attributes with an underscore.
+
+pyOpenSSL's own `recv` allocates what the caller asks for at each call, its `bio_read` raises when there is nothing to
+read, and its `pending` leaves out what has arrived and is not decrypted yet: three things that cost an event loop most
+of its speed, or hang it. So the moving of bytes is done here, one level below. None of it is a public promise of
+pyOpenSSL: `tests/wire_tls/` holds a new version to it.
+
+Memory: OpenSSL's memory BIOs never give back what they once grew to. So bytes go through them in pieces, and an idle
+connection that once carried 5 MB does not keep 5 MB.
+"""
+
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn
+
+from cryptography import x509
+from OpenSSL import SSL, _util, crypto
+
+from leafward.errors import EncodingError
+from leafward.wire.tls.alerts import reason_name, received_alert, sent_alert
+
+_lib: Any = _util.lib
+_ffi: Any = _util.ffi
+
+# The most plain text one record holds (RFC 8446 5.1), and room for one such record with its header and tag.
+RECORD: Final = 16 * 1024
+_BUFFER: Final = RECORD + 1024
+# Ciphertext handed to OpenSSL at once: two large records.
+_FEED: Final = 2 * _BUFFER
+# A reason that OpenSSL numbers and its binding does not name (sslerr.h).
+_CERTIFICATE_VERIFY_FAILED: Final = 134
+# TLS 1.0, which we never speak: a session is resumed only under the version it was made with, so never.
+_NEVER_RESUMED: Final = SSL.TLS1_VERSION
+
+# Buffers to decrypt into and to carry ciphertext out. A list's pop and append are atomic, so two event loops in two
+# threads never share one: OpenSSL works on them without the interpreter's lock.
+_buffers: list[Any] = []
+_ciphers: dict[Any, tuple[str, str, int]] = {}
+
+
+def _buffer() -> Any:
+    try:
+        return _buffers.pop()
+    except IndexError:
+        return _ffi.new("char[]", _BUFFER)
+
+
+class Engine:
+    """One OpenSSL connection between two `ssl.MemoryBIO`: ciphertext comes from `incoming` and goes to `outgoing`.
+
+    Every call raises what the standard library's `SSLObject` raises: `ssl.SSLWantReadError`, `SSLZeroReturnError`,
+    `SSLEOFError`, `SSLCertVerificationError`, or `SSLError` with `reason`, `library` and `alert` (see `alerts.py`).
+    """
+
+    __slots__ = ("_dry", "_ended", "_from", "_incoming", "_into", "_outgoing", "_ssl", "connection")
+
+    def __init__(
+        self, context: SSL.Context, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_side: bool
+    ) -> None:
+        self.connection = SSL.Connection(context)
+        self._ssl: Any = self.connection._ssl  # noqa: SLF001
+        self._into: Any = self.connection._into_ssl  # noqa: SLF001
+        self._from: Any = self.connection._from_ssl  # noqa: SLF001
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._dry = True  # OpenSSL has taken in all it was given
+        self._ended = False  # it knows that no more will come
+        if server_side:
+            self.connection.set_accept_state()
+        else:
+            self.connection.set_connect_state()
+
+    def handshake(self) -> None:
+        """Takes the handshake as far as the bytes at hand allow; `ssl.SSLWantReadError` until it is done."""
+        self._advance(_lib.SSL_do_handshake)
+
+    def shutdown(self) -> None:
+        """Sends close_notify, then waits for the peer's: `ssl.SSLWantReadError` until that is there (RFC 8446 6.1)."""
+        self._advance(_shut_down)
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes of plain text, one record at most; empty when the peer has said close_notify."""
+        buffer = _buffer()
+        try:
+            count = self._pull(buffer, min(size, RECORD))
+            return _ffi.unpack(buffer, count) if count else b""
+        finally:
+            _buffers.append(buffer)
+
+    def read_into(self, target: Any, size: int) -> int:
+        """As `read`, into a writable buffer: how many bytes, 0 when the peer has said close_notify."""
+        with _ffi.from_buffer(target, require_writable=True) as pointer:
+            return self._pull(pointer, min(size, len(pointer), RECORD))
+
+    def write(self, data: Any) -> int:
+        """Encrypts all of `data` (any buffer) and returns its length in bytes."""
+        if isinstance(data, bytes) and len(data) <= RECORD:
+            return self._put(data)
+        view = memoryview(data).cast("B")
+        return sum(self._put(bytes(view[start : start + RECORD])) for start in range(0, len(view), RECORD))
+
+    def waiting(self) -> int:
+        """Bytes to be had without the network: decrypted ones, and ciphertext that OpenSSL has not looked at yet.
+
+        An event loop that asks before it reads (uvloop) would otherwise leave application data lying that came in one
+        segment with the client's last handshake record, and wait for bytes that never come.
+        """
+        ciphertext: int = _lib.BIO_get_mem_data(self._into, _ffi.NULL)
+        self._dry = not ciphertext
+        total: int = ciphertext + _lib.SSL_pending(self._ssl)
+        if not total:
+            self._flush()
+        return total
+
+    def _advance(self, step: Callable[[Any], int]) -> None:
+        while True:
+            _lib.ERR_clear_error()
+            result = step(self._ssl)
+            if result > 0:
+                return self._flush()
+            error = _lib.SSL_get_error(self._ssl, result)
+            if error != _lib.SSL_ERROR_WANT_READ or not self._feed():
+                self._fail(error)
+
+    def _put(self, data: bytes) -> int:
+        if not data:
+            return 0
+        _lib.ERR_clear_error()
+        count: int = _lib.SSL_write(self._ssl, data, len(data))
+        if count <= 0:
+            self._fail(_lib.SSL_get_error(self._ssl, count))
+        self._flush()
+        return count
+
+    def _pull(self, pointer: Any, size: int) -> int:
+        if size <= 0:
+            return 0
+        if self._dry:
+            self._feed()
+        while True:
+            # OpenSSL before 4.0 blames this connection for an error that another one left in the thread's queue.
+            _lib.ERR_clear_error()
+            count: int = _lib.SSL_read(self._ssl, pointer, size)
+            if count > 0:
+                # What OpenSSL may want to answer (a key update) goes out when there is no more to read.
+                return count
+            error = _lib.SSL_get_error(self._ssl, count)
+            if error == _lib.SSL_ERROR_ZERO_RETURN and _lib.SSL_get_shutdown(self._ssl) == _lib.SSL_RECEIVED_SHUTDOWN:
+                return 0
+            if error != _lib.SSL_ERROR_WANT_READ or not self._feed():
+                self._fail(error)
+
+    def _feed(self) -> bool:
+        """Gives OpenSSL the next piece of what has arrived, or the news that it was the last; False when neither."""
+        data = self._incoming.read(_FEED)
+        if data:
+            _lib.BIO_write(self._into, data, len(data))
+        elif self._incoming.eof and not self._ended:
+            _lib.BIO_set_mem_eof_return(self._into, 0)
+            self._ended = True
+        else:
+            self._dry = True
+            return False
+        self._dry = False
+        return True
+
+    def _flush(self) -> None:
+        """Carries to `outgoing` what OpenSSL wants sent: data, tickets, alerts."""
+        buffer = _buffer()
+        while (count := _lib.BIO_read(self._from, buffer, _BUFFER)) > 0:
+            self._outgoing.write(_ffi.buffer(buffer, count))
+            if count < _BUFFER:
+                break
+        _buffers.append(buffer)
+
+    def _fail(self, error: int) -> NoReturn:
+        """Raises what the standard library raises for OpenSSL's `error`; the last bytes go out first."""
+        codes: list[int] = list(iter(_lib.ERR_get_error, 0))
+        last_words = _content(self._from) if codes else b""
+        self._flush()
+        if error == _lib.SSL_ERROR_WANT_READ:
+            raise ssl.SSLWantReadError(error, "The operation did not complete (read)")
+        if error == _lib.SSL_ERROR_WANT_WRITE:
+            raise ssl.SSLWantWriteError(error, "The operation did not complete (write)")
+        if error == _lib.SSL_ERROR_ZERO_RETURN:
+            raise ssl.SSLZeroReturnError(error, "TLS/SSL connection has been closed (EOF)")
+        # A failure in a cipher comes before what it means for TLS, a general "record layer failure" after it.
+        code = next((code for code in codes if _library(code) == "SSL"), codes[0] if codes else 0)
+        if not code or _lib.ERR_GET_REASON(code) == _lib.SSL_R_UNEXPECTED_EOF_WHILE_READING:
+            raise ssl.SSLEOFError(ssl.SSLErrorNumber.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+        raise self._protocol_error(code, last_words)
+
+    def _protocol_error(self, code: int, last_words: bytes) -> ssl.SSLError:
+        number, library = _lib.ERR_GET_REASON(code), _library(code)
+        text = _util.text(_lib.ERR_reason_error_string(code)) or f"reason {number}"
+        reason = reason_name(number, text) if library == "SSL" else text.upper().replace(" ", "_")
+        problem: Any
+        if library == "SSL" and number == _CERTIFICATE_VERIFY_FAILED:
+            verdict = _lib.SSL_get_verify_result(self._ssl)
+            message = _util.text(_lib.X509_verify_cert_error_string(verdict))
+            problem = ssl.SSLCertVerificationError(1, f"[SSL: {reason}] {text}: {message}")
+            problem.verify_code, problem.verify_message = verdict, message
+        else:
+            problem = ssl.SSLError(1, f"[{library}: {reason}] {text}")
+        problem.library, problem.reason = library, reason
+        problem.alert = sent_alert(last_words) or (received_alert(number) if library == "SSL" else None)
+        error: ssl.SSLError = problem
+        return error
+
+    # ---- what was agreed
+
+    def cipher(self) -> tuple[str, str, int] | None:
+        """Name, protocol version and secret bits; None before one is agreed."""
+        pointer = _lib.SSL_get_current_cipher(self._ssl)
+        if pointer == _ffi.NULL:
+            return None
+        # Ciphers are constants in OpenSSL, and there are few.
+        known = _ciphers.get(pointer)
+        if known is None:
+            connection = self.connection
+            known = (
+                connection.get_cipher_name() or "",
+                connection.get_cipher_version() or "",
+                connection.get_cipher_bits() or 0,
+            )
+            _ciphers[pointer] = known
+        return known
+
+    def group(self) -> str | None:
+        """The key exchange, such as X25519MLKEM768; None before the handshake."""
+        return self.connection.get_group_name()
+
+    def resumed(self) -> bool:
+        """True when the handshake took up an earlier session."""
+        return bool(_lib.SSL_session_reused(self._ssl))
+
+    def has_peer_certificate(self) -> bool:
+        """True when the peer presented a certificate, now or in the session that was resumed."""
+        certificate = _lib.SSL_get_peer_certificate(self._ssl)
+        if certificate == _ffi.NULL:
+            return False
+        _lib.X509_free(certificate)
+        return True
+
+    def peer_certificates(self) -> tuple[x509.Certificate, ...]:
+        """What the peer presented, leaf first; empty when it presented none. Raises `EncodingError`."""
+        # On a server OpenSSL's chain leaves out the leaf, on a client it starts with it.
+        try:
+            leaf = self.connection.get_peer_certificate(as_cryptography=True)
+            chain = self.connection.get_peer_cert_chain(as_cryptography=True) or []
+        except ValueError as error:
+            raise EncodingError(
+                "the peer's certificate cannot be read", why=str(error), hint="make it anew with a current tool"
+            ) from error
+        return () if leaf is None else (leaf, *(chain[1:] if chain[:1] == [leaf] else chain))
+
+    def expect(self, *, name: str | None = None, address: bytes | None = None) -> None:
+        """As a client: asks for that name (SNI too) or address (packed) in the server's certificate (RFC 9525)."""
+        parameters = _lib.SSL_get0_param(self._ssl)
+        if name is not None:
+            encoded = name.encode("ascii")
+            _lib.X509_VERIFY_PARAM_set1_host(parameters, encoded, len(encoded))
+            self.connection.set_tlsext_host_name(encoded)
+        if address is not None:
+            _lib.X509_VERIFY_PARAM_set1_ip(parameters, address, len(address))
+
+
+def _library(code: int) -> str:
+    """The part of OpenSSL an error comes from, such as SSL."""
+    return str(_util.text(_lib.ERR_lib_error_string(code))).removesuffix(" routines")
+
+
+def _content(bio: Any) -> bytes:
+    """What waits in a memory BIO, which keeps it."""
+    pointer = _ffi.new("char **")
+    size = _lib.BIO_get_mem_data(bio, pointer)
+    return _ffi.buffer(pointer[0], size)[:] if size else b""
+
+
+def _shut_down(connection: Any) -> int:
+    """The first call sends our close_notify and answers 0; the second looks for the peer's."""
+    return int(_lib.SSL_shutdown(connection) or _lib.SSL_shutdown(connection) or 1)
+
+
+def set_groups(context: SSL.Context, names: Iterable[str]) -> bool:
+    """The key exchange groups, best first. False, and nothing changed, when this OpenSSL does not know one of them."""
+    # A slash makes each group its own tier: a better group that both know wins, even at the price of one more
+    # round trip when the client sent the share of another one.
+    done = _lib.SSL_CTX_set1_curves_list(context._context, "/".join(names).encode("ascii")) == 1  # noqa: SLF001
+    _lib.ERR_clear_error()
+    return bool(done)
+
+
+def write_whole(context: SSL.Context) -> None:
+    """Lets a write take all it is given, where pyOpenSSL's default may stop at a peer's smaller record size."""
+    context.clear_mode(_lib.SSL_MODE_ENABLE_PARTIAL_WRITE)
+
+
+def use_key(context: SSL.Context, pkcs8: bytes) -> None:
+    """The private key, as PKCS#8 DER, of the certificate that `context` already has. Raises `SSL.Error`."""
+    # pyOpenSSL's own `use_privatekey` refuses the key types it does not list, ML-DSA among them.
+    key = crypto.load_privatekey(crypto.FILETYPE_ASN1, pkcs8)
+    if _lib.SSL_CTX_use_PrivateKey(context._context, key._pkey) != 1:  # noqa: SLF001
+        _util.exception_from_error_queue(SSL.Error)
+
+
+def ask_for_certificate(context: SSL.Context) -> None:
+    """Asks each client for a certificate and accepts any or none: the application judges. TLS itself still proves
+    that the client holds the key (RFC 8446 4.4.3).
+    """
+    _lib.SSL_CTX_set_verify(context._context, _lib.SSL_VERIFY_PEER, _accept)  # noqa: SLF001
+
+
+def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags: int = 0) -> crypto.X509Store:
+    """As a client: the roots to trust, checked as strictly as OpenSSL can."""
+    store = context.get_cert_store()
+    assert store is not None
+    for anchor in anchors:
+        store.add_cert(crypto.X509.from_cryptography(anchor))
+    store.set_flags(crypto.X509StoreFlags.X509_STRICT | extra_flags)
+    return store
+
+
+def _accept_certificate(_ok: int, store_context: Any) -> int:
+    # A ticket holds the client's own certificate and not those above it: a resumed client would stand there without
+    # its chain. So the session of a client with a chain is marked as one that cannot be resumed.
+    if _lib.X509_STORE_CTX_get_error_depth(store_context) > 0:
+        connection = _lib.X509_STORE_CTX_get_ex_data(store_context, _lib.SSL_get_ex_data_X509_STORE_CTX_idx())
+        _lib.SSL_SESSION_set_protocol_version(_lib.SSL_get_session(connection), _NEVER_RESUMED)
+    _lib.X509_STORE_CTX_set_error(store_context, _lib.X509_V_OK)
+    return 1
+
+
+_accept: Final = _ffi.callback("int (*)(int, X509_STORE_CTX *)", _accept_certificate)
