@@ -1,0 +1,189 @@
+"""Who is calling: the kernel says which process is at the other end of a unix socket, this room which module it is.
+
+A module is known by its processes. Whoever starts a module attaches its first process by the Management API; what that
+process starts belongs to the module too (its descendants, found by walking up the parents). The nearest attached
+ancestor decides.
+
+Process ids are used again by the kernel. Three things keep a newcomer from inheriting an identity:
+
+1. an attachment holds the process's start time beside its id, and only counts while both are the same;
+2. each parent on the walk must not have started after its child;
+3. a caller is held by a process descriptor (SO_PEERPIDFD, Linux 6.5) taken from its connection; it must still be alive
+   after the walk. On older kernels the start time seen at the first request stands in for it, which leaves the moment
+   between connect and that request.
+
+NOTE: a process whose parent has ended belongs to init, and to no module any more: a module that puts itself in the
+background loses its identity. Processes of one user can also trace one another: where modules must not trust
+one another, each runs as a user of its own, or in a container.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from leafward.errors import AccessDenied, AlreadyExists, NotFound
+
+# Deeper process trees than this are not walked: a bound on the work one request can cause.
+MAX_DEPTH = 64
+# socket.SO_PEERPIDFD is not in Python's socket module yet; the number is the kernel's (asm-generic/socket.h).
+SO_PEERPIDFD = 77
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of this machine, told apart from a later one with the same id by its start time (clock ticks)."""
+
+    pid: int
+    parent: int
+    start: int
+
+    @classmethod
+    def read(cls, pid: int) -> "Process":
+        """The process `pid`. Raises `NotFound` where none runs.
+
+        The name in field 2 of /proc/PID/stat may hold spaces and brackets; the fields are counted from its last one.
+        """
+        try:
+            text = (_PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise NotFound(f"no process {pid}", hint="it may have ended; attach the process of the module") from error
+        fields = text[text.rindex(")") + 2 :].split()
+        return cls(pid, parent=int(fields[1]), start=int(fields[19]))
+
+
+class Peer:
+    """The process at the other end of one connection, held for as long as the connection lives."""
+
+    def __init__(self, pid: int, uid: int, start: int | None, descriptor: int | None = None) -> None:
+        self.pid = pid
+        self.uid = uid
+        self._start = start
+        self._descriptor = descriptor
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> "Peer":
+        """The peer of a connected unix socket. A process of another pid namespace has pid 0 and is no module."""
+        size = struct.calcsize("3i")
+        pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        descriptor = None
+        with contextlib.suppress(OSError):
+            value = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, struct.calcsize("i"))
+            descriptor = struct.unpack("i", value)[0]
+        start = None
+        with contextlib.suppress(NotFound):
+            start = Process.read(pid).start if pid > 0 else None
+        return cls(pid, uid, start, descriptor)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process that connected is the one that has its pid now."""
+        if self._start is None:
+            return False
+        if self._descriptor is not None:
+            # Not `select`: it cannot watch descriptors above 1023.
+            poll = select.poll()
+            poll.register(self._descriptor, select.POLLIN)
+            return not poll.poll(0)
+        try:
+            return Process.read(self.pid).start == self._start
+        except NotFound:
+            return False
+
+    def close(self) -> None:
+        """Lets the process descriptor go."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._start = None
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """That a process is a module: its start time (clock ticks), the module, and since when (aware, UTC)."""
+
+    start: int
+    module_id: str
+    since: datetime
+
+
+class Callers:
+    """Which processes are which module. Kept in memory: after a restart of the manager modules are attached anew."""
+
+    def __init__(self) -> None:
+        self._attached: dict[int, Attachment] = {}
+
+    def attach(self, pid: int, module_id: str, *, now: datetime) -> None:
+        """Makes process `pid`, and what it starts, be `module_id`. `now` is aware UTC.
+
+        Attaching the same again changes nothing. Raises `NotFound` where no such process runs, `AlreadyExists` where
+        it is another module already, `AccessDenied` for init, whose descendants are everybody.
+        """
+        if pid <= 1:
+            raise AccessDenied(f"process {pid} cannot be a module", hint="attach the process of the module itself")
+        self._forget_ended()
+        process = Process.read(pid)
+        held = self._attached.get(pid)
+        if held is None:
+            self._attached[pid] = Attachment(process.start, module_id, now)
+        elif held.module_id != module_id:
+            raise AlreadyExists(f"process {pid} is attached to {held.module_id!r} already", hint="start it anew")
+
+    def attach_peer(self, peer: Peer, module_id: str, *, now: datetime) -> None:
+        """`attach` for the process at the other end of a connection, which says so of itself."""
+        self.attach(peer.pid, module_id, now=now)
+        if not peer.alive:
+            # The id may be somebody else's by now.
+            self._attached.pop(peer.pid, None)
+            raise AccessDenied("forbidden")
+
+    def detach_module(self, module_id: str) -> None:
+        """Forgets every process of a module."""
+        self._attached = {pid: held for pid, held in self._attached.items() if held.module_id != module_id}
+
+    def processes_of(self, module_id: str) -> list[int]:
+        """The attached processes of a module that still run, lowest id first."""
+        self._forget_ended()
+        return sorted(pid for pid, held in self._attached.items() if held.module_id == module_id)
+
+    def running_since(self, module_id: str) -> datetime | None:
+        """When the first process of a module that still runs was attached; None where none runs."""
+        self._forget_ended()
+        return min((held.since for held in self._attached.values() if held.module_id == module_id), default=None)
+
+    def module_of(self, peer: Peer) -> str | None:
+        """The module that a peer belongs to; None for a process that is no module's, or has ended."""
+        module_id = self._nearest(peer.pid)
+        # Asked after the walk: only then is it sure that the walk began at the peer and not at its successor.
+        return module_id if peer.alive else None
+
+    def _nearest(self, pid: int) -> str | None:
+        child_start: int | None = None
+        for _ in range(MAX_DEPTH):
+            try:
+                process = Process.read(pid)
+            except NotFound:
+                return None
+            if child_start is not None and process.start > child_start:
+                return None
+            held = self._attached.get(pid)
+            if held is not None and held.start == process.start:
+                return held.module_id
+            if process.parent <= 1:
+                return None
+            pid, child_start = process.parent, process.start
+        return None
+
+    def _forget_ended(self) -> None:
+        for pid, held in list(self._attached.items()):
+            try:
+                alive = Process.read(pid).start == held.start
+            except NotFound:
+                alive = False
+            if not alive:
+                del self._attached[pid]

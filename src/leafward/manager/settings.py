@@ -1,0 +1,128 @@
+"""What the operator decides: the manager's tables of `leafward.toml` in the home.
+
+An empty or missing file works. Everything that is wrong is told at once, each with the path of its key. A key that is
+not known is refused with the nearest one that is: a misspelt `hostnam` must not become a gateway with the wrong name.
+
+    [device]
+    hostname = "iotedgegw.local"                        # the name leaf devices use; lower-cased
+    device_id = "edge-device"                           # the gateway's own identity
+    device_ca_certificate = "device-ca/full-chain.pem"  # leaf first; relative to this file
+    device_ca_key = "file:/etc/leafward/device-ca.key"  # a key reference
+    trust_bundle = "roots.pem"
+    parent_hostname = "upper.local"                     # the gateway above, in a nested edge
+    names = ["gateway", "192.0.2.7"]                    # further names and addresses of the hub
+    production = true                                   # refuses a development device CA
+
+    [renewal]
+    threshold = "80%"
+    retry = "4%"
+    server_lifetime_days = 30
+    workload_ca_lifetime_days = 365
+
+The tables of other parts ([hub], [provisioning], [maker]) stand in the same file and are not read here.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PlainSerializer, field_validator
+
+from leafward.errors import LeafwardError
+from leafward.keys.key_store import KeyReference
+from leafward.pki.names import Host
+from leafward.pki.renewal import RenewalPolicy
+from leafward.store.device_settings import DeviceTable, HostSetting, by
+from leafward.store.settings_file import Table, checked, read_tables
+
+KeySetting = Annotated[KeyReference, by(KeyReference.parse), PlainSerializer(lambda reference: reference.label)]
+Days = Annotated[int, Field(ge=1, le=3650, strict=True)]
+
+
+class DeviceSettings(DeviceTable):
+    """`[device]`: who this gateway is, and where its maker's half lies."""
+
+    device_ca_certificate: Path | None = None
+    device_ca_key: KeySetting | None = None
+    trust_bundle: Path | None = None
+    parent_hostname: HostSetting | None = None
+    names: tuple[HostSetting, ...] = ()
+    production: Annotated[bool, Field(strict=True)] = False
+
+
+class RenewalSettings(Table):
+    """`[renewal]`: when, and how long a new certificate lives."""
+
+    threshold: str = "80%"
+    retry: str = "4%"
+    server_lifetime_days: Days = 30
+    workload_ca_lifetime_days: Days = 365
+
+    @field_validator("threshold", "retry")
+    @classmethod
+    def _is_policy(cls, value: str) -> str:
+        try:
+            RenewalPolicy.parse(threshold=value, retry=value)
+        except LeafwardError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @property
+    def policy(self) -> RenewalPolicy:
+        """The two texts as a policy that decides."""
+        return RenewalPolicy.parse(threshold=self.threshold, retry=self.retry)
+
+    @property
+    def server_lifetime(self) -> timedelta:
+        """How long a server certificate lives."""
+        return timedelta(days=self.server_lifetime_days)
+
+    @property
+    def workload_ca_lifetime(self) -> timedelta:
+        """How long a workload CA lives."""
+        return timedelta(days=self.workload_ca_lifetime_days)
+
+
+class ManagerSettings(Table):
+    """All that the manager reads."""
+
+    device: DeviceSettings = Field(default_factory=DeviceSettings)
+    renewal: RenewalSettings = Field(default_factory=RenewalSettings)
+
+    @property
+    def hostname(self) -> Host:
+        """The name leaf devices use for this gateway."""
+        return self.device.hostname
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) over every value: tells the next start whether something was changed. Holds no secret."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def read_settings(path: Path, *, hostname: str | None = None) -> ManagerSettings:
+    """The settings in `path`; defaults where there is no such file. `hostname` (a command's flag) wins over the file.
+
+    Raises `SettingsError` naming the file and every wrong key.
+    """
+    return settings_from(read_tables(path), source=path, hostname=hostname)
+
+
+def settings_from(tables: Mapping[str, Any], *, source: Path, hostname: str | None = None) -> ManagerSettings:
+    """The settings in already decoded tables; paths in them are relative to the folder of `source`."""
+    device = tables.get("device", {})
+    if hostname is not None and isinstance(device, dict):
+        tables = {**tables, "device": {**device, "hostname": hostname}}
+    return _with_absolute_paths(checked(ManagerSettings, tables, source), source.parent)
+
+
+def _with_absolute_paths(settings: ManagerSettings, folder: Path) -> ManagerSettings:
+    device = settings.device
+    paths = {
+        name: folder / value
+        for name in ("device_ca_certificate", "trust_bundle")
+        if (value := getattr(device, name)) is not None
+    }
+    return settings.model_copy(update={"device": device.model_copy(update=paths)})

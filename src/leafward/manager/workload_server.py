@@ -1,0 +1,116 @@
+"""The Workload API: what the manager does for a module, on `workload.sock`.
+
+The calling process decides: it has to be the module that the path names, of the generation that the path names.
+Anything else is 403 "forbidden", whether the module exists or not. The list of modules and the trust bundle are for
+everybody.
+"""
+
+from aiohttp import web
+
+from leafward.errors import AccessDenied
+from leafward.manager.callers import Callers
+from leafward.manager.http_routes import Call, Route, anybody, application
+from leafward.manager.identity_certificate import issue_identity
+from leafward.manager.module_list import list_modules
+from leafward.manager.module_secrets import MasterKey, sign
+from leafward.manager.pairs import Pair
+from leafward.manager.server_certificate import ServerCertificates
+from leafward.manager.start import Standing
+from leafward.manager.trust_bundle import bundle_to_pem
+from leafward.pki.encoding import private_key_to_pem
+from leafward.wire import workload_api as api
+
+
+class WorkloadApi:
+    """The answers, one method a route. For one thread: the manager's loop."""
+
+    def __init__(self, standing: Standing, callers: Callers, master: MasterKey) -> None:
+        self._standing = standing
+        self._callers = callers
+        self._master = master
+        lifetime = standing.settings.renewal.server_lifetime
+        self._servers = ServerCertificates(standing.hub, standing.names, standing.workload_ca, lifetime)
+
+    def application(self) -> web.Application:
+        """The routes of wire.md's first table."""
+        routes = (
+            Route("GET", api.MODULES, self._modules, admit=anybody),
+            Route("GET", api.TRUST_BUNDLE, self._trust_bundle, admit=anybody),
+            Route("GET", api.MANIFEST_TRUST_BUNDLE, self._manifest_trust_bundle, admit=anybody),
+            Route("POST", api.SIGN, self._sign),
+            Route("POST", api.ENCRYPT, self._encrypt),
+            Route("POST", api.DECRYPT, self._decrypt),
+            Route("POST", api.SERVER_CERTIFICATE, self._server_certificate, status=201),
+            Route("POST", api.IDENTITY_CERTIFICATE, self._identity_certificate, status=201),
+        )
+        return application(routes, self._admit, body_limit=api.MAX_REQUEST_BODY)
+
+    def _admit(self, call: Call) -> None:
+        if self._callers.module_of(call.peer) != call.module_id:
+            raise AccessDenied("forbidden")
+        identity = self._standing.modules.find(call.module_id)
+        if identity is None or not identity.enabled:
+            raise AccessDenied("forbidden")
+        # A process of an earlier registration of the name holds none of the present one's rights.
+        if call.generation_id is not None and call.generation_id != identity.generation_id:
+            raise AccessDenied("forbidden")
+
+    def _modules(self, _call: Call) -> bytes:
+        return list_modules(self._standing.modules, self._callers)
+
+    def _trust_bundle(self, _call: Call) -> bytes:
+        return api.trust_bundle_response(bundle_to_pem(self._standing.anchors))
+
+    def _manifest_trust_bundle(self, _call: Call) -> bytes:
+        return api.trust_bundle_response(b"")
+
+    def _sign(self, call: Call) -> bytes:
+        request = api.SignRequest.parse(call.body)
+        identity = self._standing.modules.get(call.module_id)
+        # As the daemon since 1.2: the key the caller names is not looked at, the module has one.
+        return api.sign_response(sign(identity.primary_key or b"", request.data))
+
+    def _encrypt(self, call: Call) -> bytes:
+        request = api.EncryptRequest.parse(call.body)
+        ciphertext = self._master.encrypt(
+            request.plaintext,
+            module=call.module_id,
+            generation_id=call.generation_id or "",
+            vector=request.initialization_vector,
+        )
+        return api.encrypt_response(ciphertext)
+
+    def _decrypt(self, call: Call) -> bytes:
+        request = api.DecryptRequest.parse(call.body)
+        plaintext = self._master.decrypt(
+            request.ciphertext,
+            module=call.module_id,
+            generation_id=call.generation_id or "",
+            vector=request.initialization_vector,
+        )
+        return api.decrypt_response(plaintext)
+
+    def _server_certificate(self, call: Call) -> bytes:
+        request = api.ServerCertificateRequest.parse(call.body)
+        now = self._standing.time.now()
+        return _certificate(
+            self._servers.answer(call.module_id, request.common_name, expiration=request.expiration, now=now)
+        )
+
+    def _identity_certificate(self, call: Call) -> bytes:
+        request = api.IdentityCertificateRequest.parse(call.body)
+        return _certificate(
+            issue_identity(
+                self._standing.workload_ca.issuer,
+                hub_name=str(self._standing.settings.hostname),
+                device_id=self._standing.settings.device.device_id,
+                module_id=call.module_id,
+                expiration=request.expiration,
+                now=self._standing.time.now(),
+            )
+        )
+
+
+def _certificate(pair: Pair) -> bytes:
+    end = pair.chain.leaf.not_valid_after_utc
+    return api.CertificateResponse(private_key_to_pem(pair.key), pair.chain.to_pem(), end).to_json()
