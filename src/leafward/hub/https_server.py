@@ -1,0 +1,106 @@
+"""The hub's HTTPS surface: telemetry, MQTT over WebSocket, health and counters, behind the same certificate as MQTT."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from leafward.hub.http_guard import Guard, Guards
+from leafward.hub.http_telemetry import HttpTelemetry, answer
+from leafward.hub.hub import Hub
+from leafward.hub.metrics import exposition
+from leafward.hub.mqtt_connection import MqttConnection
+from leafward.hub.provisioning_door import ProvisioningDoor
+from leafward.hub.websocket import PATH as WEBSOCKET_PATH
+from leafward.hub.websocket import WebSocketEndpoint
+
+
+class HttpsServer:
+    """The application and its connections. `setup`, give `protocol` to a listener, `close`."""
+
+    def __init__(self, hub: Hub, new_connection: Callable[[], MqttConnection], door: ProvisioningDoor) -> None:
+        self._hub = hub
+        self._door = door
+        self._guards = Guards(hub.limits)
+        self._runner = web.AppRunner(
+            _application(hub, new_connection, self._guards, door),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=hub.limits.shutdown_timeout,
+        )
+
+    async def setup(self) -> None:
+        """Before the first connection."""
+        await self._runner.setup()
+
+    def protocol(self) -> asyncio.Protocol:
+        """A new connection's protocol."""
+        server = self._runner.server
+        assert server is not None
+        return Guard(server(), self._guards)
+
+    async def close(self) -> None:
+        """Answers what is being answered, then closes every connection."""
+        await self._runner.cleanup()
+        await self._door.close()
+
+
+def _application(
+    hub: Hub, new_connection: Callable[[], MqttConnection], guards: Guards, door: ProvisioningDoor
+) -> web.Application:
+    application = web.Application(client_max_size=hub.limits.packet_size, middlewares=[_middleware(guards)])
+    telemetry = HttpTelemetry(hub)
+    websocket = WebSocketEndpoint(new_connection, hub.limits)
+    application.add_routes(
+        [
+            web.post("/devices/{device_id}/messages/events", telemetry.post),
+            web.post("/devices/{device_id}/modules/{module_id}/messages/events", telemetry.post),
+            web.get(WEBSOCKET_PATH, websocket.serve),
+            web.get("/health", _health),
+            web.get("/metrics", _Metrics(hub).show),
+            *door.routes(),
+        ]
+    )
+    return application
+
+
+def _middleware(guards: Guards) -> Middleware:
+    """Keeps the guard's time, and gives every error IoT Hub's form."""
+
+    @web.middleware
+    async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
+        guards.request_begins(request.transport)
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            return answer(error.status, error.reason)
+        finally:
+            guards.request_ends(request.transport)
+
+    return watched
+
+
+async def _health(_request: web.Request) -> web.StreamResponse:
+    """200 as long as the loop turns."""
+    return web.json_response({"status": "ok"})
+
+
+class _Metrics:
+    """Prometheus text, for this machine only: counts say who is refused and how often."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        if not _is_loopback(request.remote):
+            raise web.HTTPNotFound
+        return web.Response(body=exposition(self._hub.metrics), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,25 @@
+"""What the rooms of a running hub share: one value, made by the daemon, handed to every connection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from leafward.hub.authenticator import Authenticator
+from leafward.hub.broker import Broker
+from leafward.hub.metrics import HubMetrics
+from leafward.hub.refusals import Refusals
+from leafward.hub.settings import Limits
+from leafward.hub.telemetry import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The hub's parts. `clock` gives the time in UTC."""
+
+    limits: Limits
+    metrics: HubMetrics
+    refusals: Refusals
+    authenticator: Authenticator
+    broker: Broker
+    intake: Intake
+    clock: Callable[[], datetime]

@@ -1,0 +1,265 @@
+"""One MQTT connection's I/O: bytes in, bytes out, every timer and every limit. What the packets mean is `conversation`.
+
+The same class serves TLS sockets and WebSockets: it asks of its transport only what `Link` names. Whatever goes wrong
+here ends this connection and no other. There is no task and no timer per message: a connection has one timer, and what
+it sends in one tick of the loop goes out in one write.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from cryptography import x509
+
+from leafward.errors import InputError, LeafwardError
+from leafward.hub.conversation import Conversation
+from leafward.hub.hub import Hub
+from leafward.hub.link import Hold, Link, presented_by
+from leafward.wire.mqtt.decoder import Decoder
+
+logger = logging.getLogger(__name__)
+
+# MQTT 3.1.1, 3.1.2.10: a client that is silent for one and a half keep-alive periods is gone.
+KEEP_ALIVE_GRACE = 1.5
+
+
+class Owner(Protocol):
+    """What keeps all connections; the docstrings are at `Connections`."""
+
+    def opened(self, connection: "MqttConnection") -> bool: ...
+    def closed(self, connection: "MqttConnection") -> None: ...
+    def flush_soon(self, connection: "MqttConnection") -> None: ...
+
+
+class MqttConnection(asyncio.Protocol):
+    """A connection from its handshake to its end. Made and kept by `Connections`."""
+
+    __slots__ = (
+        "_conversation",
+        "_decoder",
+        "_ended",
+        "_holds",
+        "_hub",
+        "_keep_alive",
+        "_last_packet",
+        "_limits",
+        "_link",
+        "_loop",
+        "_out",
+        "_out_size",
+        "_owner",
+        "_part_since",
+        "_paused_since",
+        "_timer",
+        "_until",
+        "address",
+    )
+
+    def __init__(self, hub: Hub, owner: Owner) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._hub = hub
+        self._limits = hub.limits
+        self._owner = owner
+        self._decoder = Decoder(self._limits.packet_size)
+        self._conversation = Conversation(hub, self)
+        self._link: Link | None = None
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._holds = Hold(0)
+        self._ended = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._keep_alive: float | None = None
+        self._until: float | None = None
+        self._last_packet = self._loop.time()
+        self._part_since: float | None = None
+        self._paused_since: float | None = None
+        self.address = "?"
+
+    # -- events of the transport -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        """The handshake is done. The clock for CONNECT starts."""
+        self._link = transport
+        peer = transport.get_extra_info("peername")
+        self.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "?")
+        transport.set_write_buffer_limits(high=min(65_536, self._limits.write_bytes))
+        if not self._owner.opened(self):
+            self.end("too-many-connections", f"{self._limits.connections} are open", abort=True)
+            return
+        self._last_packet = self._loop.time()
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the peer. No exception leaves here: it would be the loop's, not this connection's."""
+        if self._ended:
+            return
+        try:
+            packets = self._decoder.feed(data)
+            now = self._loop.time()
+            if packets:
+                self._last_packet, self._part_since = now, None
+            elif self._part_since is None:
+                self._part_since = now
+                self._watch()
+            receive = self._conversation.receive
+            for packet in packets:
+                if self.ended:
+                    return
+                receive(packet)
+        except InputError as error:
+            self.end("protocol-error", str(error), abort=True)
+        except LeafwardError as error:
+            self.end("failed", str(error), abort=True)
+        except Exception:
+            logger.exception("a fault of ours ends the connection from %s", self.address)
+            self.end("internal-error", "see the traceback above", abort=True)
+
+    def eof_received(self) -> bool | None:
+        """The peer has closed its half; TLS knows no half-open connection of ours."""
+        return None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The transport is closed, by whomever."""
+        self.end("peer-closed" if exc is None else "connection-lost", None if exc is None else str(exc), abort=True)
+        self._owner.closed(self)
+        self._link = None
+
+    def pause_writing(self) -> None:
+        """The peer reads slower than we write: it gets nothing new and is not read from, for a while."""
+        self._paused_since = self._loop.time()
+        self.hold(Hold.OUTPUT_FULL)
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """The peer has read."""
+        self._paused_since = None
+        self.release(Hold.OUTPUT_FULL)
+        # After the release: writing may fill the transport, and hold us, again.
+        self.flush()
+        if not self._ended:
+            self._conversation.writable_again()
+
+    # -- what the conversation may do --------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more is read from or sent to this connection."""
+        return self._ended
+
+    @property
+    def writable(self) -> bool:
+        """The peer keeps up with what we send."""
+        return not self._ended and self._paused_since is None
+
+    def presented(self) -> Sequence[x509.Certificate]:
+        """The client certificates of the handshake, leaf first; empty when there are none."""
+        return presented_by(self._link)
+
+    def established(self, keep_alive: int, lifetime: float) -> None:
+        """CONNECT was accepted: from now on the client's keep-alive counts (seconds; 0 is the longest we allow).
+
+        `lifetime` is how many seconds from now the credential lasts.
+        """
+        longest = self._limits.keep_alive
+        self._keep_alive = min(keep_alive or longest, longest) * KEEP_ALIVE_GRACE
+        self._until = self._last_packet + lifetime
+        self._watch()
+
+    def send(self, data: bytes) -> None:
+        """Queues bytes for this tick's write. A peer that lets too much pile up is dropped."""
+        if self._ended:
+            return
+        if not self._out:
+            self._owner.flush_soon(self)
+        self._out.append(data)
+        self._out_size += len(data)
+        if self._paused_since is not None and self._out_size > self._limits.write_bytes:
+            self.end("slow-reader", f"{self._out_size} bytes wait for it", abort=True)
+
+    def flush(self) -> None:
+        """Hands what is queued to the transport, unless that has had enough."""
+        if self._out and self._link is not None and self._paused_since is None:
+            out, self._out, self._out_size = self._out, [], 0
+            self._link.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def hold(self, why: Hold) -> None:
+        """Stops reading from the peer until every reason is released."""
+        if not self._holds and self._link is not None and not self._ended:
+            self._link.pause_reading()
+        self._holds |= why
+
+    def release(self, why: Hold) -> None:
+        """One reason not to read is gone."""
+        if not self._holds & why:
+            return
+        self._holds &= ~why
+        if not self._holds and self._link is not None and not self._ended:
+            self._last_packet = self._loop.time()
+            self._link.resume_reading()
+
+    def end(self, code: str, why: str | None = None, *, abort: bool = False, graceful: bool = False) -> None:
+        """Ends the connection once; later calls do nothing.
+
+        `abort` throws away what is not sent yet; otherwise it is sent first. `graceful`: the client said goodbye, so
+        its will is not published.
+        """
+        if self._ended:
+            return
+        if not abort:
+            self.flush()
+        self._ended = True
+        self._out.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not graceful:
+            self._hub.metrics.ended[code] += 1
+            logger.info("connection from %s ends: %s%s", self.address, code, f" ({why})" if why else "")
+        self._conversation.over(graceful=graceful)
+        if self._link is not None:
+            (self._link.abort if abort else self._link.close)()
+
+    def cut(self) -> None:
+        """Closes the transport now, whatever it still has to send."""
+        self.end("cut", abort=True)
+        if self._link is not None:
+            self._link.abort()
+
+    # -- the one timer -----------------------------------------------------------------------------------------------
+
+    def _deadlines(self) -> list[tuple[float, str]]:
+        """When this connection must end, and with which code, if nothing happens before."""
+        limits, silent_since = self._limits, self._last_packet
+        found: list[tuple[float, str]] = []
+        if self._keep_alive is None:
+            found.append((silent_since + limits.connect_timeout, "connect-timeout"))
+        elif not self._holds:
+            # While we do not read, silence is ours and not the peer's.
+            found.append((silent_since + self._keep_alive, "keep-alive-timeout"))
+        if self._part_since is not None and not self._holds:
+            found.append((self._part_since + limits.packet_timeout, "packet-timeout"))
+        if self._paused_since is not None:
+            found.append((self._paused_since + limits.stall_timeout, "slow-reader"))
+        if self._until is not None:
+            found.append((self._until, "credential-expired"))
+        return found
+
+    def _watch(self) -> None:
+        """Sets the timer for the next deadline; it is not moved at each packet but looked at when it fires."""
+        if self._ended:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        times = [at for at, _code in self._deadlines()]
+        if self._holds:
+            # The peer's silence counts again when the hold is released: look each second.
+            times.append(self._loop.time() + 1.0)
+        self._timer = self._loop.call_at(min(times), self._due)
+
+    def _due(self) -> None:
+        now = self._loop.time()
+        for at, code in self._deadlines():
+            if at <= now:
+                self.end(code, abort=True)
+                return
+        self._watch()

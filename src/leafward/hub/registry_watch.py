@@ -1,0 +1,72 @@
+"""Cuts live connections when the registry no longer supports them: disabled, removed, or given other credentials.
+
+Another process writes the registry. Asking SQLite whether it has changed costs microseconds, so we ask often; only
+then every client's entry is read again, off the loop. A connection lives for a second at most after its device is
+disabled. New devices need nothing from here: each login reads the registry.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from leafward.errors import LeafwardError
+from leafward.hub.broker import Broker
+from leafward.hub.peer import Peer
+from leafward.store.database import ChangeWatch
+from leafward.store.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Void:
+    """An admission that no longer holds. `forget`: the registration is gone, and its session with it."""
+
+    client_id: str
+    peer: Peer
+    why: str
+    forget: bool
+
+
+class RegistryWatch:
+    """Looks at the registry every quarter of a second. `run` is a task; cancel it to stop."""
+
+    def __init__(self, watch: ChangeWatch, registry: Registry, broker: Broker) -> None:
+        self._watch = watch
+        self._registry = registry
+        self._broker = broker
+
+    async def run(self) -> None:
+        """Never returns. A registry that cannot be read is told once and asked again."""
+        failing = False
+        while True:
+            await asyncio.sleep(INTERVAL_SECONDS)
+            try:
+                await self.look()
+                failing = False
+            except LeafwardError as error:
+                if not failing:
+                    logger.error("the registry cannot be read, changes are not seen: %s", error)
+                failing = True
+
+    async def look(self) -> None:
+        """One look; cuts who must be cut."""
+        if not await asyncio.to_thread(self._watch.changed):
+            return
+        for verdict in await asyncio.to_thread(self._void, self._broker.peers()):
+            self._broker.cut(verdict.client_id, verdict.peer, verdict.why, forget=verdict.forget)
+
+    def _void(self, peers: dict[str, Peer]) -> list[_Void]:
+        """In a thread: whose admission rests on a registry entry that is not as it was."""
+        found = []
+        for client_id, peer in peers.items():
+            for identity in peer.rests_on:
+                current = self._registry.get(identity.device_id, identity.module_id)
+                if current != identity:
+                    why = "removed" if current is None else "changed" if current.enabled else "disabled"
+                    same = current is not None and current.generation_id == identity.generation_id
+                    found.append(_Void(client_id, peer, f"{why} in the registry", forget=not same))
+                    break
+        return found

@@ -1,0 +1,218 @@
+"""The one thread that touches the message store, in rounds: group commit without a task or a future per message.
+
+While a round is on disk the loop goes on collecting; the next round takes all that has come: appended messages in one
+durable transaction, then acknowledgements, then reads. The busier the hub, the larger the batch. What waits is bounded
+in bytes: senders that find the queue full stop reading from their peers and are called when there is room again.
+
+    loop:    append append acknowledge ... | append append ... | ...
+    thread:            [ round 1 ]         [ round 2 ]         [ round 3 ]
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from leafward.errors import StoreError
+from leafward.hub.metrics import HubMetrics
+from leafward.store.messages import Message, MessageStore
+
+logger = logging.getLogger(__name__)
+
+# Counted for each message beside its body: the row, its properties, the Python objects.
+MESSAGE_OVERHEAD = 512
+
+
+class Sender(Protocol):
+    """Who waits until a message is durable. `token` is the sender's own, given back as it was."""
+
+    def stored(self, token: int) -> None: ...
+    def not_stored(self, token: int, error: Exception) -> None: ...
+    def room_again(self) -> None: ...
+
+
+Prepared = TypeVar("Prepared")
+ReadDone = Callable[[list[Message]], None]
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one trip to the thread carries, and what it brings back."""
+
+    messages: list[tuple[Message, Sequence[str]]] = field(default_factory=list)
+    senders: list[tuple[Sender, int]] = field(default_factory=list)
+    size: int = 0
+    acknowledged: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    reads: list[tuple[str, int, int, ReadDone]] = field(default_factory=list)
+    jobs: list[tuple[Callable[[], Any], Callable[[Any], object]]] = field(default_factory=list)
+    prepared: list[Any] = field(default_factory=list)
+    append_error: Exception | None = None
+    answers: list[list[Message]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.acknowledged or self.reads or self.jobs)
+
+
+class StoreThread:
+    """Appends, acknowledges and reads messages off the loop. All methods are for the loop's thread only.
+
+    `grown` is called after a durable append with the endpoints that got something.
+    """
+
+    def __init__(self, store: MessageStore, metrics: HubMetrics, *, queue_bytes: int, batch_size: int) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._queue_bytes = queue_bytes
+        self._batch_size = batch_size
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hub-store")
+        self._loop = asyncio.get_running_loop()
+        self._next = _Round()
+        self._backlog: deque[_Round] = deque()
+        self._queued = 0
+        self._busy = False
+        self._scheduled = False
+        self._waiting: set[Sender] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.grown: Callable[[set[str]], None] = lambda _endpoints: None
+
+    @property
+    def full(self) -> bool:
+        """More bytes wait for the disk than may."""
+        return self._queued >= self._queue_bytes
+
+    def append(self, message: Message, endpoints: Sequence[str], sender: Sender, token: int) -> bool:
+        """Queues a message; `sender.stored(token)` follows when it is durable.
+
+        Returns False when the queue is full now: the message is taken, and `sender.room_again()` will be called when
+        the sender may go on.
+        """
+        cost = len(message.body) + MESSAGE_OVERHEAD
+        self._next.messages.append((message, endpoints))
+        self._next.senders.append((sender, token))
+        self._next.size += cost
+        self._queued += cost
+        if len(self._next.messages) >= self._batch_size:
+            self._backlog.append(self._next)
+            self._next = _Round()
+        self._schedule()
+        if not self.full:
+            return True
+        self._waiting.add(sender)
+        return False
+
+    def acknowledge(self, endpoint: str, message_id: int) -> None:
+        """The endpoint has the message: it need not be kept for it."""
+        self._next.acknowledged[endpoint].append(message_id)
+        self._schedule()
+
+    def read(self, endpoint: str, after: int, limit: int, done: ReadDone) -> None:
+        """Calls `done` with at most `limit` messages pending for the endpoint, later than id `after`, oldest first."""
+        self._next.reads.append((endpoint, after, limit, done))
+        self._schedule()
+
+    def run(self, prepare: Callable[[], Prepared], job: Callable[[Prepared], object]) -> None:
+        """Runs `job` in the store's thread, in the next round, with what `prepare` gave in the loop's thread just
+        before that round. Its failure is logged."""
+        self._next.jobs.append((prepare, job))
+        self._schedule()
+
+    def sweep(self, now: datetime, max_age: timedelta, max_messages: int) -> None:
+        """Drops what is older than `max_age`, and the oldest beyond `max_messages`."""
+        self.run(lambda: None, lambda _nothing: self._store.sweep(now, max_age, max_messages))
+
+    def forget(self, sender: Sender) -> None:
+        """The sender is gone: do not call it for room."""
+        self._waiting.discard(sender)
+
+    async def drain(self) -> None:
+        """Returns when everything queued so far, and what that led to, is done."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Drains, then closes the store."""
+        await self.drain()
+        await self._loop.run_in_executor(self._executor, self._store.close)
+        self._executor.shutdown(wait=True)
+
+    def _schedule(self) -> None:
+        # At the end of the tick, so that everything one tick brings shares a transaction.
+        if not self._scheduled and not self._busy:
+            self._scheduled = True
+            self._idle.clear()
+            self._loop.call_soon(self._start_round)
+
+    def _start_round(self) -> None:
+        self._scheduled = False
+        if self._backlog:
+            current = self._backlog.popleft()
+        else:
+            current, self._next = self._next, _Round()
+        self._busy = True
+        current.prepared = [prepare() for prepare, _job in current.jobs]
+        self._loop.run_in_executor(self._executor, self._perform, current).add_done_callback(self._finish)
+
+    def _perform(self, current: _Round) -> _Round:
+        """In the thread. A failure stays in its own part of the round."""
+        if current.messages:
+            try:
+                self._store.append(current.messages)
+            except Exception as error:  # whatever a database driver raises reaches its senders
+                current.append_error = error
+        for endpoint, ids in current.acknowledged.items():
+            with _logged("cannot acknowledge messages"):
+                self._store.acknowledge(endpoint, ids)
+        for endpoint, after, limit, _done in current.reads:
+            current.answers.append([])
+            with _logged("cannot read pending messages"):
+                current.answers[-1] = list(self._store.pending(endpoint, after=after, limit=limit))
+        for (_prepare, job), prepared in zip(current.jobs, current.prepared, strict=True):
+            with _logged("a job of the message store failed"):
+                job(prepared)
+        return current
+
+    def _finish(self, future: "asyncio.Future[_Round]") -> None:
+        current = future.result()
+        self._busy = False
+        self._queued -= current.size
+        self._tell_senders(current)
+        for (_endpoint, _after, _limit, done), messages in zip(current.reads, current.answers, strict=True):
+            done(messages)
+        if self._waiting and self._queued <= self._queue_bytes // 2:
+            waiting, self._waiting = self._waiting, set()
+            for sender in waiting:
+                sender.room_again()
+        if self._backlog or self._next:
+            self._schedule()
+        elif not self._scheduled:
+            self._idle.set()
+
+    def _tell_senders(self, current: _Round) -> None:
+        if not current.messages:
+            return
+        if current.append_error is not None:
+            self._metrics.store_failures += 1
+            logger.error("%d messages are not kept: %s", len(current.messages), current.append_error)
+            for sender, token in current.senders:
+                sender.not_stored(token, current.append_error)
+            return
+        self._metrics.batches += 1
+        self._metrics.batched_messages += len(current.messages)
+        for sender, token in current.senders:
+            sender.stored(token)
+        self.grown({endpoint for _message, endpoints in current.messages for endpoint in endpoints})
+
+
+@contextlib.contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        logger.error("%s: %s", what, error)
+    except Exception:
+        logger.exception(what)

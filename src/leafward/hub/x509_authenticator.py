@@ -1,0 +1,108 @@
+"""Client certificates: by thumbprint, or by a path to our trust bundle.
+
+The TLS layer takes any certificate, self-signed ones included, and has proved that the peer holds its key. Whether it
+means anything is decided here, by what the registry says of the device.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from leafward.errors import LeafwardError
+from leafward.hub.peer import Peer
+from leafward.hub.refusals import Refusal
+from leafward.pki import extension
+from leafward.pki.chain import Chain
+from leafward.pki.names import common_name
+from leafward.pki.validity import Validity
+from leafward.pki.verify import verify
+from leafward.store.registry import Identity, Registry
+
+# Codes that are worded from a client's side, where the chain judged is the server's.
+_CLIENT_CODES = {"intermediate-missing": "client-chain-incomplete", "self-signed-server": "root-not-trusted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What client certificates are judged by: the trust bundle, and the subjects of the CAs that only serve modules.
+
+    A workload CA stands below the same root as the device CA and gives every module a client certificate in a name the
+    module chose. Were its certificates accepted, a module could come as any leaf device.
+    """
+
+    anchors: tuple[x509.Certificate, ...] = ()
+    workload_ca_subjects: frozenset[bytes] = frozenset()
+
+
+class X509Authenticator:
+    """Judges client certificates. `trust` gives the anchors of this moment: the manager may change them."""
+
+    def __init__(self, registry: Registry, trust: Callable[[], Trust]) -> None:
+        self._registry = registry
+        self._trust = trust
+
+    def admit(
+        self, device_id: str, module_id: str | None, certificates: Sequence[x509.Certificate], now: datetime
+    ) -> Peer | Refusal:
+        """The peer, or why not. `certificates` are those presented, leaf first, and not empty."""
+        if module_id is not None:
+            return Refusal("module-with-certificate", "a module signs in with its key, not with a certificate")
+        identity = self._registry.get(device_id)
+        if identity is None:
+            return Refusal("device-unknown", "not in the registry")
+        if not identity.enabled:
+            return Refusal("device-disabled", "disabled in the registry")
+        try:
+            validity = Validity.of(certificates[0])
+            refusal = self._judge(identity, validity, certificates, now)
+        except LeafwardError as error:
+            return Refusal("certificate-malformed", str(error))
+        if refusal is not None:
+            return refusal
+        return Peer(device_id, None, validity.not_after, (identity,))
+
+    def _judge(
+        self, identity: Identity, validity: Validity, certificates: Sequence[x509.Certificate], now: datetime
+    ) -> Refusal | None:
+        leaf = certificates[0]
+        if identity.auth == "sas":
+            return Refusal("credential-of-other-type", "a certificate for a device that is registered for SAS")
+        if not validity.contains(now):
+            code = "certificate-expired" if now > validity.not_after else "certificate-not-yet-valid"
+            return Refusal(code, f"valid {validity.not_before} to {validity.not_after}, it is {now}")
+        if identity.auth == "x509-thumbprint":
+            return _wrong_thumbprint(identity, leaf)
+        return self._wrong_chain(identity, certificates, now)
+
+    def _wrong_chain(
+        self, identity: Identity, certificates: Sequence[x509.Certificate], now: datetime
+    ) -> Refusal | None:
+        leaf, trust = certificates[0], self._trust()
+        name = common_name(leaf.subject)
+        if name != identity.device_id:
+            return Refusal("common-name-not-device-id", f"got {name!r}, expected {identity.device_id!r}")
+        if extension.says_ca(leaf):
+            return Refusal("leaf-is-a-ca", "a CA certificate is no device's own")
+        verdict = verify(Chain.of(leaf, *certificates[1:]), trust.anchors, now=now, purpose="client")
+        if not verdict.valid:
+            code = verdict.rule or "root-not-trusted"
+            return Refusal(_CLIENT_CODES.get(code, code), verdict.reason or "no path to the trust bundle")
+        if any(issuer.subject.public_bytes() in trust.workload_ca_subjects for issuer in (verdict.path or ())[1:]):
+            return Refusal("issued-for-a-module", "issued by a workload CA, which names modules and not devices")
+        return None
+
+
+def _wrong_thumbprint(identity: Identity, leaf: x509.Certificate) -> Refusal | None:
+    der = leaf.public_bytes(Encoding.DER)
+    # SHA-1 because IoT Hub registers it still; it only names a certificate whose key TLS has proved.
+    seen = [hashlib.sha256(der).hexdigest(), hashlib.sha1(der, usedforsecurity=False).hexdigest()]
+    for registered in (identity.primary_thumbprint, identity.secondary_thumbprint):
+        wanted = (registered or "").replace(":", "").lower()
+        if wanted and any(hmac.compare_digest(wanted, thumbprint) for thumbprint in seen):
+            return None
+    return Refusal("thumbprint-mismatch", f"got sha256 {seen[0]}, which is not registered")
