@@ -1,0 +1,54 @@
+"""The registry's side of a leaf device: registered, listed, disabled, removed.
+
+What a device needs to connect is made by the caller (`leafward device add`): the registry keeps only what the hub has
+to know, which is the symmetric keys, or nothing but the name, or the thumbprint.
+"""
+
+import secrets
+from datetime import datetime
+
+from leafward.errors import AlreadyExists, NotFound
+from leafward.pki.names import parse_device_id
+from leafward.store.registry import AuthType, Identity, Registry
+
+# IoT Hub's own keys are 32 or 64 bytes; 32 is the strength of the HMAC-SHA256 they are used in.
+KEY_SIZE = 32
+
+
+def add_device(
+    registry: Registry, device_id: str, auth: AuthType, *, now: datetime, thumbprint: str | None = None
+) -> Identity:
+    """Registers a leaf device and returns its identity. `thumbprint` is hexadecimal SHA-256 (or SHA-1).
+
+    Raises `AlreadyExists`, with nothing changed, for an id in use; `NameFormatError` for one that is no device id.
+    """
+    identity = Identity(
+        device_id=parse_device_id(device_id),
+        module_id=None,
+        auth=auth,
+        enabled=True,
+        generation_id=secrets.token_hex(9),
+        primary_key=secrets.token_bytes(KEY_SIZE) if auth == "sas" else None,
+        secondary_key=secrets.token_bytes(KEY_SIZE) if auth == "sas" else None,
+        primary_thumbprint=thumbprint,
+        secondary_thumbprint=None,
+        created=now,
+    )
+    registry.add(identity)
+    return identity
+
+
+def refuse_known_device(registry: Registry, device_id: str, gateway_id: str) -> None:
+    """Raises `AlreadyExists` before any key is made for an id in use, the gateway's own among them."""
+    if device_id.lower() == gateway_id.lower():
+        raise AlreadyExists(f"{gateway_id!r} is the gateway's own id", hint="choose another id")
+    if registry.get(parse_device_id(device_id)) is not None:
+        raise AlreadyExists(f"a device {device_id!r} exists", hint=f"leafward device show {device_id}")
+
+
+def find_device(registry: Registry, device_id: str) -> Identity:
+    """The identity of a leaf device. Raises `NotFound`."""
+    identity = registry.get(device_id)
+    if identity is None:
+        raise NotFound(f"no device {device_id!r}", hint="leafward device list")
+    return identity
