@@ -1,0 +1,56 @@
+"""The options that many commands share, spelled once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from leafward.store.home import Home
+
+PORT = click.IntRange(0, 65535)
+# A gateway is there for the devices around it: it listens on every address unless told otherwise.
+ANYWHERE = "0.0.0.0"  # noqa: S104
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def home_option(command: Command) -> Command:
+    """`--home DIR`, then LEAFWARD_HOME, then the user's default; the command gets a `Home`."""
+    return click.option(
+        "--home",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        callback=_as_home,
+        help="Where the state lives (default: LEAFWARD_HOME, else the user's data folder).",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`: facts for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def yes_option(command: Command) -> Command:
+    """`--yes`: do not ask before something is destroyed."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def listen_options(command: Command) -> Command:
+    """`--bind`, `--mqtt-port` and `--https-port`: where the hub listens."""
+    for option in (
+        click.option("--https-port", type=PORT, help="Default: 443 where that may be bound, else 8443; 0: any."),
+        click.option("--mqtt-port", type=PORT, default=8883, show_default=True, help="MQTT over TLS; 0: any."),
+        click.option("--bind", metavar="ADDRESS", default=ANYWHERE, show_default=True, help="Address to listen on."),
+    ):
+        command = option(command)
+    return command
+
+
+def https_ports(chosen: int | None) -> list[int]:
+    """The HTTPS ports to try, in this order."""
+    return [443, 8443] if chosen is None else [chosen]
+
+
+def _as_home(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Home:
+    return Home(value.absolute()) if value is not None else Home.default()

@@ -1,0 +1,63 @@
+"""The parts as `leafward up` and the parts' own commands start them: the same functions, in a process of their own."""
+
+import asyncio
+import importlib
+
+from leafward.cli.service import Part, Ready, system_clock
+from leafward.store.home import Home
+
+# What every part needs and no part changes: loaded once before the fork, so that three processes share the pages and
+# nobody pays for the import three times. No key is in memory yet.
+SHARED_LIBRARIES = (
+    "leafward.manager.daemon",
+    "leafward.hub.daemon",
+    "leafward.provisioning.daemon",
+    "leafward.authority.development",
+)
+
+
+def load_libraries() -> None:
+    """Imports what the parts need."""
+    for name in SHARED_LIBRARIES:
+        importlib.import_module(name)
+
+
+def manager(home: Home) -> Part:
+    """The security manager."""
+
+    async def run(stop: asyncio.Event, ready: Ready) -> None:
+        from leafward.manager.daemon import run_manager
+
+        await run_manager(home, clock=system_clock, stop=stop, ready=lambda warnings: ready({"warnings": warnings}))
+
+    return run
+
+
+def hub(home: Home, bind: str, mqtt_port: int, https_ports: list[int]) -> Part:
+    """The hub."""
+
+    async def run(stop: asyncio.Event, ready: Ready) -> None:
+        from leafward.hub.daemon import run_hub
+
+        await run_hub(
+            home,
+            bind=bind,
+            mqtt_port=mqtt_port,
+            https_ports=https_ports,
+            clock=system_clock,
+            stop=stop,
+            ready=lambda found: ready({"mqtt_port": found.mqtt_port, "https_port": found.https_port}),
+        )
+
+    return run
+
+
+def provisioning(home: Home) -> Part:
+    """The provisioning service."""
+
+    async def run(stop: asyncio.Event, ready: Ready) -> None:
+        from leafward.provisioning.daemon import run_provisioning
+
+        await run_provisioning(home, clock=system_clock, stop=stop, ready=lambda: ready({}))
+
+    return run
