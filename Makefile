@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 LEAF   := $(VENV)/leaf
 PIP    := -m pip --disable-pip-version-check -q install --require-hashes --no-deps
 
-.PHONY: up install dev node check test bench lock format clean
+.PHONY: up install dev node hardware check test bench lock format clean
 .DELETE_ON_ERROR:
 
 up: install
@@ -43,6 +43,12 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.product
 	$(BIN)/python $(PIP) -r requirements/dev.txt
 	@touch $@
 
+# What HSM, TPM and PostgreSQL need; builds against Debian's libtss2-dev.
+hardware: $(VENV)/.hardware
+$(VENV)/.hardware: requirements/hardware.txt | $(BIN)/python
+	@if pkg-config --exists tss2-esys 2>/dev/null; then $(BIN)/python $(PIP) -r $< && touch $@; \
+	else echo "leafward: the tests of HSM, TPM and PostgreSQL will be skipped. Next: sudo apt-get install libtss2-dev pkg-config" >&2; fi
+
 check: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -57,7 +63,7 @@ format: dev
 
 test: dev
 	tools/system-packages
-	$(MAKE) --no-print-directory node
+	$(MAKE) --no-print-directory node hardware
 	$(BIN)/pytest
 
 bench: dev
@@ -67,6 +73,7 @@ bench: dev
 lock:
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/product.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --only-extra --extra pkcs11 --extra tpm --extra postgresql -c requirements/dev.txt pyproject.toml -o requirements/hardware.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --only-extra --extra leaf pyproject.toml -o requirements/leaf.txt
 
 clean:

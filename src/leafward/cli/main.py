@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 the answer is "no", 2 wrong use, 3 cannot do it.
 """
 
 import contextlib
-import importlib
 import os
 import sys
 from typing import Any, NoReturn
@@ -13,6 +12,7 @@ import click
 
 from leafward import __version__
 from leafward.cli import voice
+from leafward.cli.lazy_group import LazyGroup
 from leafward.errors import LeafwardError
 
 # command -> what it does, in the order shown. The module is leafward.cli.commands.NAME, its click command `command`.
@@ -39,25 +39,13 @@ Examples:
 """
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called: `leafward --help` loads none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"leafward.cli.commands.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXAMPLES)
+@click.group(
+    cls=LazyGroup,
+    package="leafward.cli.commands",
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXAMPLES,
+)
 @click.option("--home", type=click.Path(), metavar="DIR", help="Where the state lives (or LEAFWARD_HOME).")
 @click.version_option(__version__, prog_name="leafward", message="%(prog)s %(version)s")
 def cli(home: str | None) -> None:
