@@ -110,17 +110,28 @@ def test_batch_answers_each_line_in_order(maker: Path) -> None:
         {"chain": "/no/such/file", "root": root_of(maker)},
         {"chain": chain, "root": root_of(maker), "surprise": "x"},
     ]
-    lines = [json.dumps(question) for question in questions] + ["not json"]
+    lines = [json.dumps(question) for question in questions] + ["not json", "[" * 100_000, '{"chain": "\\u0000"}']
+    lines += [json.dumps({"chain": "\ud800", "root": "x"}), json.dumps(questions[0])]
     done = subprocess.run(
         [str(LEAFWARD), "verify", "--batch"], input="\n".join(lines), capture_output=True, text=True, check=False
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
-    assert [answer["valid"] for answer in answers] == [True, False, False, False, False]
+    assert [answer["valid"] for answer in answers] == [True, *[False] * 7, True]
+    assert [answer.get("error", False) for answer in answers] == [False, False, *[True] * 6, False]
     assert answers[1]["rule"] == "certificate-not-yet-valid"
     assert "does not exist" in answers[2]["reason"]
     assert "surprise" in answers[3]["reason"]
     assert "JSON" in answers[4]["reason"]
+
+
+def test_a_chain_file_that_begins_with_its_root(maker: Path, tmp_path: Path) -> None:
+    text = (maker / "pump" / "certificate.pem").read_text()
+    blocks = [f"-----BEGIN{block}" for block in text.split("-----BEGIN")[1:]]
+    backwards = tmp_path / "backwards.pem"
+    backwards.write_text("".join(reversed(blocks)))
+    answer = leafward_json_of(1, "verify", str(backwards), "--root", root_of(maker), "--purpose", "client")
+    assert answer["rule"] == "chain-file-leaf-not-first"
 
 
 def test_an_intermediate_alone_is_no_root(maker: Path) -> None:

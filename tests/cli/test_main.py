@@ -36,6 +36,15 @@ def test_every_command_has_its_help(name: str) -> None:
         (["device", "add", "x", "--auth", "password"], "x509-thumbprint"),
         (["chain", "neither-file-nor-target"], "HOST:PORT"),
         (["verify"], "--root"),
+        (["verify", "x.pem", "--root", "x.pem", "--at", "now"], "RFC 3339"),
+        (["verify", "x.pem", "--root", "x.pem", "--at", "2026-W49-1T00:00:00Z"], "RFC 3339"),
+        (["verify", "x.pem", "--root", "x.pem", "--name", ""], "name"),
+        (["verify", "x.pem", "--batch"], "standard input"),
+        (["up", "--hostname", "not a name"], "not a name"),
+        (["up", "--hostname", "my_gateway"], "underscore"),
+        (["up", "--bind", "nonsense"], "no address"),
+        (["up", "--mqtt-port", "8443", "--https-port", "8443"], "8443"),
+        (["device", "add", "x", "--auth", "x509-thumbprint", "--thumbprint", "zz"], "SHA-256"),
     ],
 )
 def test_wrong_use_is_exit_code_2(arguments: list[str], words: str) -> None:
@@ -64,12 +73,15 @@ def test_python_m_leafward_is_the_same_program() -> None:
     assert done.stdout == leafward("--version").stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m leafward --help | true"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("redirection", "code", "words"),
+    [(">&-", 0, ""), ("| (exec <&-; true)", 0, ""), (">/dev/full", 3, "No space left on device")],
+    ids=["closed", "reader-gone", "full"],
+)
+def test_standard_output_that_cannot_be_written(tmp_path: Path, redirection: str, code: int, words: str) -> None:
+    leafward("ca", "init", "--cn", "Root", home=tmp_path)
+    command = f"{sys.executable} -m leafward ca list --home {tmp_path} {redirection}"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert words in done.stderr
     assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr

@@ -1,14 +1,22 @@
 """`leafward up`: from nothing to a working edge and back, killed in between, twice at once."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from leafward.cli.edge import keeping_hostname
+from leafward.errors import SettingsError
+from leafward.pki.names import parse_host
+from leafward.store.device_settings import read_device
+from leafward.store.home import Home
 from tests.edge import Edge, StartEdge, free_address, leafward, leafward_json
 
 SEED = ["Azure IoT Hub CA Cert Test Only", "Azure IoT Hub Intermediate Cert Test Only", "iotgateway.ca"]
@@ -54,6 +62,60 @@ def test_stopped_by_sigterm_it_exits_0_and_a_second_start_issues_nothing(tmp_pat
     second = start_edge(tmp_path / "home")
     assert second.hostname == "gateway.test"
     assert served(second) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_stopped_while_it_starts_it_exits_0_too(tmp_path: Path, start_edge: StartEdge, number: int) -> None:
+    """The signal comes as soon as the home is taken: somewhere in the middle of the first start."""
+    edge = start_edge(tmp_path / "home", wait=False)
+    lock = tmp_path / "home" / "run" / "lock"
+    while not (lock.exists() and lock.read_text()):
+        assert edge.process.poll() is None
+    assert edge.stop(number) == 0
+    assert not (tmp_path / "home" / "run" / "ready.json").exists()
+    start_edge(tmp_path / "home")
+
+
+def test_a_refused_start_changes_no_setting(tmp_path: Path, start_edge: StartEdge) -> None:
+    """The device CA is first.test.ca: the hostname first.test.ca cannot be, and first.test still is."""
+    start_edge(tmp_path / "home", "--hostname", "first.test").stop()
+    before = (tmp_path / "home" / "leafward.toml").read_text()
+    refused = leafward("up", "--home", str(tmp_path / "home"), "--hostname", "first.test.ca", "--bind", free_address())
+    assert refused.returncode == 3
+    assert (tmp_path / "home" / "leafward.toml").read_text() == before
+    assert start_edge(tmp_path / "home").hostname == "first.test"
+
+
+@pytest.mark.parametrize("line", ["[device] # who", 'device.device_id = "e"', 'device = { device_id = "e" }'])
+def test_a_settings_file_written_otherwise_is_kept_or_refused(tmp_path: Path, line: str) -> None:
+    settings = tmp_path / "home" / "leafward.toml"
+    settings.parent.mkdir()
+    settings.write_text(f"{line}\n")
+    with keeping(tmp_path / "home", "gw.test") as refusal:
+        if refusal is None:
+            assert read_device(settings).hostname == parse_host("gw.test")
+        else:
+            assert settings.read_text() == f"{line}\n"
+            assert "hostname" in str(refusal)
+
+
+@contextlib.contextmanager
+def keeping(home: Path, name: str) -> Iterator[SettingsError | None]:
+    try:
+        with keeping_hostname(Home(home), name):
+            yield None
+    except SettingsError as error:
+        yield error
+
+
+def test_a_home_made_anew_under_a_running_edge_keeps_its_files(tmp_path: Path, start_edge: StartEdge) -> None:
+    old = start_edge(tmp_path / "home")
+    shutil.rmtree(tmp_path / "home")
+    new = start_edge(tmp_path / "home")
+    old.stop()
+    assert new.ready["pids"]
+    assert Path(new.ready["workload_uri"].removeprefix("unix://")).is_socket()
+    assert new.run("device", "list").returncode == 0
 
 
 def test_ctrl_c_is_a_clean_stop(tmp_path: Path, start_edge: StartEdge) -> None:

@@ -63,7 +63,7 @@ def test_an_attached_process_is_its_module(listener: socket.socket) -> None:
     with running(CONNECT, listener.getsockname()) as process, accepted(listener) as peer:
         assert (peer.pid, peer.uid) == (process.pid, os.getuid())
         assert known.module_of(peer) is None
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         assert known.module_of(peer) == "modA"
         assert known.processes_of("modA") == [process.pid]
 
@@ -71,7 +71,7 @@ def test_an_attached_process_is_its_module(listener: socket.socket) -> None:
 def test_a_descendant_is_the_module_of_its_ancestor(listener: socket.socket) -> None:
     known = Callers()
     with running(PARENT, listener.getsockname(), CONNECT) as process, accepted(listener) as peer:
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         assert peer.pid != process.pid
         assert known.module_of(peer) == "modA"
 
@@ -79,8 +79,8 @@ def test_a_descendant_is_the_module_of_its_ancestor(listener: socket.socket) -> 
 def test_the_nearest_attached_ancestor_decides(listener: socket.socket) -> None:
     known = Callers()
     with running(PARENT, listener.getsockname(), CONNECT) as process, accepted(listener) as peer:
-        known.attach(process.pid, "modA", now=NOW)
-        known.attach(peer.pid, "modB", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
+        known.attach(peer.pid, "modB", "g1", now=NOW)
         assert known.module_of(peer) == "modB"
 
 
@@ -91,7 +91,7 @@ def test_a_stranger_is_no_module(listener: socket.socket) -> None:
         accepted(listener) as peer,
         running("import sys; sys.stdin.read()") as other,
     ):
-        known.attach(other.pid, "modA", now=NOW)
+        known.attach(other.pid, "modA", "g1", now=NOW)
         assert stranger.pid == peer.pid
         assert known.module_of(peer) is None
 
@@ -99,7 +99,7 @@ def test_a_stranger_is_no_module(listener: socket.socket) -> None:
 def test_an_ended_process_is_no_module_though_its_connection_lives_on(listener: socket.socket) -> None:
     known = Callers()
     with running(CONNECT, listener.getsockname()) as process, accepted(listener) as peer:
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         process.kill()
         process.wait(10)
         assert known.module_of(peer) is None
@@ -115,7 +115,7 @@ def test_a_reused_process_id_inherits_nothing(
     if not descriptor:
         monkeypatch.setattr(callers, "SO_PEERPIDFD", 0x7FFF)
     with running(CONNECT, listener.getsockname()) as process, accepted(listener) as peer:
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         held = known._attached[process.pid]
         known._attached[process.pid] = replace(held, start=held.start - 1)
         assert known.module_of(peer) is None
@@ -127,7 +127,7 @@ def test_without_process_descriptors_the_start_time_stands_in(
     monkeypatch.setattr(callers, "SO_PEERPIDFD", 0x7FFF)
     known = Callers()
     with running(CONNECT, listener.getsockname()) as process, accepted(listener) as peer:
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         assert known.module_of(peer) == "modA"
         process.kill()
         process.wait(10)
@@ -138,31 +138,41 @@ def test_a_parent_younger_than_its_child_is_not_walked(monkeypatch: pytest.Monke
     """child 30 -> parent 20, whose id was used again after the child started."""
     table = {30: Process(30, 20, start=5), 20: Process(20, 1, start=9)}
     known = Callers()
-    known._attached[20] = Attachment(9, "modA", NOW)
+    known._attached[20] = Attachment(9, "modA", "g1", NOW)
     monkeypatch.setattr(Process, "read", classmethod(lambda _cls, pid: table[pid]))
     assert known._nearest(30) is None
     table[20] = Process(20, 1, start=4)
-    known._attached[20] = Attachment(4, "modA", NOW)
-    assert known._nearest(30) == "modA"
+    known._attached[20] = Attachment(4, "modA", "g1", NOW)
+    assert known._nearest(30) == Attachment(4, "modA", "g1", NOW)
+
+
+def test_a_peer_that_has_ended_is_no_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its pid belongs to somebody else by now: that one is attached, the peer of the connection is gone."""
+    known = Callers()
+    known._attached[20] = Attachment(7, "modA", "g1", NOW)
+    monkeypatch.setattr(Process, "read", classmethod(lambda _cls, pid: Process(pid, 1, start=7)))
+    assert known.module_of(Peer(20, 1000, start=7)) == "modA"
+    assert known.module_of(Peer(20, 1000, start=3)) is None
+    assert known.module_of(Peer(20, 1000, start=None)) is None
 
 
 def test_a_process_is_one_module_only() -> None:
     known = Callers()
     with running("import sys; sys.stdin.read()") as process:
-        known.attach(process.pid, "modA", now=NOW)
-        known.attach(process.pid, "modA", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
+        known.attach(process.pid, "modA", "g1", now=NOW)
         with pytest.raises(AlreadyExists, match="modA"):
-            known.attach(process.pid, "modB", now=NOW)
+            known.attach(process.pid, "modB", "g1", now=NOW)
         known.detach_module("modA")
-        known.attach(process.pid, "modB", now=NOW)
+        known.attach(process.pid, "modB", "g1", now=NOW)
         assert known.processes_of("modB") == [process.pid]
 
 
 def test_init_and_unknown_processes_cannot_be_attached() -> None:
     with pytest.raises(AccessDenied):
-        Callers().attach(1, "modA", now=NOW)
+        Callers().attach(1, "modA", "g1", now=NOW)
     with pytest.raises(NotFound):
-        Callers().attach(2**22 + 1, "modA", now=NOW)
+        Callers().attach(2**22 + 1, "modA", "g1", now=NOW)
 
 
 def test_a_name_with_brackets_and_blanks_is_read_rightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,14 +115,21 @@ async def test_a_module_may_not_use_it(manager: Manager, operator: Any, program:
     assert manager.standing.modules.find("modX") is None
 
 
-async def test_a_module_may_attach_again_and_learns_its_new_generation(
+async def test_a_process_of_an_earlier_registration_has_no_rights_of_the_later(
     manager: Manager, operator: Any, program: Start
 ) -> None:
+    """modA is attached, removed and registered anew: its old process stays what it was, which is nobody now."""
     module = await (await program()).attach("modA")
-    before = module.generation
+    assert (await module.attach("modA")).generation == module.generation
     manager.standing.modules.remove("modA")
-    manager.standing.modules.add("modA")
-    assert (await module.attach("modA")).generation != before
+    fresh = manager.standing.modules.add("modA")
+    again = await module.management("POST", "/modules/modA/attach")
+    assert (again.status, again.message.split(";")[0]) == (403, "forbidden")
+    certificate = await module.workload("POST", "/modules/modA/certificate/identity", {})
+    assert certificate.status == 403
+    body = {"keyId": "primary", "algo": "HMACSHA256", "data": "aGVsbG8="}
+    signed = await module.workload("POST", f"/modules/modA/genid/{fresh.generation_id}/sign", body)
+    assert signed.status == 403
 
 
 async def test_another_user_may_not_use_it(manager: Manager, operator: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ import json
 import re
 import socket
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from leafward import disk
-from leafward.errors import NotFound, PeerUnavailable
+from leafward.errors import LeafwardError, NotFound, PeerUnavailable, SettingsError
 from leafward.pki.names import parse_gateway_host
 from leafward.store.home import Home
 
@@ -50,21 +51,41 @@ def running(home: Home) -> dict[str, Any]:
 
 def kept_hostname(home: Home) -> str | None:
     """The hostname in the settings file, if there is one."""
-    return _kept_hostname(disk.read_file(home.settings).decode()) if home.settings.exists() else None
+    return _kept_hostname(_settings_text(home))
 
 
-def keep_hostname(home: Home, wanted: str | None) -> str:
-    """The hostname of this edge, kept in the settings file: the one asked for, else the one kept, else the machine's.
+@contextlib.contextmanager
+def keeping_hostname(home: Home, wanted: str | None) -> Iterator[str]:
+    """The hostname of this edge: the one asked for, else the one kept, else the machine's; kept in the settings file.
 
-    So that the next `leafward up` is the same gateway whatever it is called with. Other settings are left as they are.
+    So that the next `leafward up` is the same gateway whatever it is called with. Where the start then fails, the file
+    is put back as it was. Other settings are left as they are.
     """
-    text = disk.read_file(home.settings).decode() if home.settings.exists() else HEADER
+    text = _settings_text(home)
     kept = _kept_hostname(text)
     name = str(parse_gateway_host(wanted)) if wanted else kept or default_hostname()
-    if name != kept:
-        disk.make_folder(home.root)
-        disk.write_file(home.settings, _with_hostname(text, name).encode(), mode=disk.PUBLIC)
-    return name
+    if name == kept:
+        yield name
+        return
+    existed = home.settings.exists()
+    disk.write_file(home.settings, _with_hostname(text, name, home.settings).encode(), mode=disk.PUBLIC)
+    try:
+        yield name
+    except LeafwardError:
+        if existed:
+            disk.write_file(home.settings, text.encode(), mode=disk.PUBLIC)
+        else:
+            disk.remove_file(home.settings)
+        raise
+
+
+def _settings_text(home: Home) -> str:
+    if not home.settings.exists():
+        return HEADER
+    try:
+        return disk.read_file(home.settings).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{home.settings} cannot be read", why=str(error), hint="it is TOML in UTF-8") from error
 
 
 def default_hostname() -> str:
@@ -84,10 +105,16 @@ def _kept_hostname(text: str) -> str | None:
     return None
 
 
-def _with_hostname(text: str, name: str) -> str:
+def _with_hostname(text: str, name: str, path: Path) -> str:
+    """The text with this hostname in `[device]`. Raises `SettingsError` where a person has to write it there."""
     line = f'hostname = "{name}"'
     if re.search(r"(?m)^\s*hostname\s*=", text):
-        return re.sub(r"(?m)^\s*hostname\s*=.*$", line, text, count=1)
-    if re.search(r"(?m)^\[device\]\s*$", text):
-        return re.sub(r"(?m)^\[device\]\s*$", f"[device]\n{line}", text, count=1)
-    return f"{text.rstrip()}\n\n[device]\n{line}\n"
+        changed = re.sub(r"(?m)^\s*hostname\s*=.*$", line, text, count=1)
+    elif re.search(r"(?m)^\[device\]", text):
+        changed = re.sub(r"(?m)^(\[device\].*)$", rf"\1\n{line}", text, count=1)
+    else:
+        changed = f"{text.rstrip()}\n\n[device]\n{line}\n"
+    # A file may say the same in other ways (dotted keys, inline tables): what we wrote is read back before it is kept.
+    if _kept_hostname(changed) != name:
+        raise SettingsError(f"{path} cannot be given the hostname", hint=f"write {line} below [device] in it yourself")
+    return changed

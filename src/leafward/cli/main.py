@@ -3,7 +3,6 @@
 Exit codes: 0 done, 1 the answer is "no", 2 wrong use, 3 cannot do it.
 """
 
-import contextlib
 import os
 import sys
 from typing import Any, NoReturn
@@ -28,6 +27,9 @@ COMMANDS = {
     "hub": "the hub, alone, and its routes",
     "provisioning": "the provisioning service, alone",
 }
+
+# As a shell counts a program that SIGINT ended.
+STOPPED = 130
 
 EXAMPLES = """\b
 Examples:
@@ -69,13 +71,30 @@ def run(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("leafward: stopped", err=True)
-        return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`leafward messages | head`): that is its right. The descriptor is
-        # replaced so that the interpreter's own flush at exit does not complain.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (click.Abort, KeyboardInterrupt, voice.ReaderGone) as error:
+        return _ended_early(error)
+    except Exception as error:
+        return _fault_of_ours(error)
+    # What a command returned, or the code of a click `Exit` within it.
     return result if isinstance(result, int) else 0
+
+
+def _ended_early(error: BaseException) -> int:
+    """Nobody reads on: done. Ctrl-C: stopped."""
+    if isinstance(error, voice.ReaderGone):
+        return 0
+    click.echo("leafward: stopped", err=True)
+    return STOPPED
+
+
+def _fault_of_ours(error: Exception) -> int:
+    """What nobody foresaw: said in a line, and in full where LEAFWARD_TRACEBACK asks for it."""
+    if os.environ.get("LEAFWARD_TRACEBACK"):
+        sys.excepthook(type(error), error, error.__traceback__)
+    cause = LeafwardError(
+        "this is a fault of leafward's own",
+        why=f"{type(error).__name__}: {error}",
+        hint="report it with what LEAFWARD_TRACEBACK=1 shows",
+    )
+    voice.fail(cause)
+    return cause.exit_code

@@ -1,11 +1,14 @@
 """The options that many commands share, spelled once."""
 
+import importlib
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from leafward.errors import InputError, UsageError
 from leafward.store.home import Home
 
 PORT = click.IntRange(0, 65535)
@@ -41,7 +44,14 @@ def listen_options(command: Command) -> Command:
     for option in (
         click.option("--https-port", type=PORT, help="Default: 443 where that may be bound, else 8443; 0: any."),
         click.option("--mqtt-port", type=PORT, default=8883, show_default=True, help="MQTT over TLS; 0: any."),
-        click.option("--bind", metavar="ADDRESS", default=ANYWHERE, show_default=True, help="Address to listen on."),
+        click.option(
+            "--bind",
+            metavar="ADDRESS",
+            default=ANYWHERE,
+            show_default=True,
+            callback=_address,
+            help="Address to listen on.",
+        ),
     ):
         command = option(command)
     return command
@@ -50,6 +60,32 @@ def listen_options(command: Command) -> Command:
 def https_ports(chosen: int | None) -> list[int]:
     """The HTTPS ports to try, in this order."""
     return [443, 8443] if chosen is None else [chosen]
+
+
+def checked_by(parse: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that lets a value through as it is once `parse`, of `pki/names.py`, has taken it.
+
+    What a person wrote on the command line is wrong use, exit code 2. Loaded late: `--help` needs no names.
+    """
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        if value is not None:
+            names = importlib.import_module("leafward.pki.names")
+            try:
+                getattr(names, parse)(value)
+            except InputError as error:
+                raise UsageError(error.what, why=error.why, hint=error.hint) from error
+        return value
+
+    return check
+
+
+def _address(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise UsageError(f"{value!r} is no address", hint=f"--bind takes one as {ANYWHERE} or ::1") from error
+    return value
 
 
 def _as_home(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Home:

@@ -2,9 +2,15 @@
 
 import asyncio
 import importlib
+from typing import TYPE_CHECKING
 
 from leafward.cli.service import Part, Ready, system_clock
 from leafward.store.home import Home
+
+if TYPE_CHECKING:
+    from leafward.authority.est_settings import EstTable
+    from leafward.authority.issuance import Issuance
+    from leafward.authority.serve import ServeOptions, Serving
 
 # What every part needs and no part changes: loaded once before the fork, so that three processes share the pages and
 # nobody pays for the import three times. No key is in memory yet.
@@ -59,5 +65,38 @@ def provisioning(home: Home) -> Part:
         from leafward.provisioning.daemon import run_provisioning
 
         await run_provisioning(home, clock=system_clock, stop=stop, ready=lambda: ready({}))
+
+    return run
+
+
+def authority(issuance: "Issuance", settings: "EstTable", options: "ServeOptions") -> Part:
+    """The authority's server."""
+
+    def facts(serving: "Serving") -> dict[str, object]:
+        host = str(options.hosts[0])
+        base = f"[{host}]" if ":" in host else host
+        return {
+            "host": host,
+            "bind": options.bind,
+            "port": serving.port,
+            "url": f"https://{base}:{serving.port}/.well-known/est",
+            "http_port": serving.http_port,
+            "http_url": None if serving.http_port is None else f"http://{base}:{serving.http_port}/",
+            "labels": list(serving.labels),
+            "default_label": serving.default_label,
+            "certificate_until": f"{serving.certificate_until:%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+    async def run(stop: asyncio.Event, ready: Ready) -> None:
+        from leafward.authority.serve import run_authority
+
+        await run_authority(
+            issuance,
+            settings,
+            options,
+            clock=system_clock,
+            stop=stop,
+            ready=lambda serving: ready(facts(serving)),
+        )
 
     return run

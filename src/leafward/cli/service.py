@@ -28,7 +28,8 @@ def serve(part: Part, ready: Ready) -> None:
 async def _until_told(part: Part, ready: Ready) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGHUP too: a terminal that is closed tells all of its processes.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     await part(stop, ready)
 

@@ -30,6 +30,11 @@ class Signals:
         os.close(self._read_fd)
         os.close(self._write_fd)
 
+    @property
+    def wake_fd(self) -> int:
+        """Readable once a signal came."""
+        return self._read_fd
+
     def wait(self, descriptors: dict[int, str], *, timeout: float | None) -> str | None:
         """The name of the first descriptor that becomes readable, or None after a signal or `timeout` seconds."""
         readable, _, _ = select.select([self._read_fd, *descriptors], [], [], timeout)

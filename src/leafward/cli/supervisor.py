@@ -24,6 +24,10 @@ STOP_TIMEOUT_MS = 8000
 FAILED = 3
 
 
+class ToldToStop(Exception):
+    """SIGTERM or Ctrl-C came while we waited for a part."""
+
+
 class PartFailed(LeafwardError):
     """A part ended by itself; the message is the part's own."""
 
@@ -39,9 +43,11 @@ class _Process:
 class Supervisor:
     """Starts parts, tells when they are ready, and stops them all when one ends or when told."""
 
-    def __init__(self, *, log_level: int, orphaned: Callable[[], None]) -> None:
-        """`orphaned` is called by a part that outlives the supervisor, as its last act."""
+    def __init__(self, *, log_level: int, wake_fd: int, orphaned: Callable[[], None]) -> None:
+        """`wake_fd` is readable once we are told to stop. `orphaned` is the last act of a part that outlives us."""
+        self._wake_fd = wake_fd
         self._processes: list[_Process] = []
+        self._ready: set[str] = set()
         self._log_level = log_level
         self._orphaned = orphaned
 
@@ -76,12 +82,19 @@ class Supervisor:
         _reap(self._processes.pop())
 
     def wait_ready(self, role: str, timeout: float = 30.0) -> dict[str, Any]:
-        """What the part tells when it is ready. Raises what it failed with, or `PeerUnavailable` after `timeout` s."""
+        """What the part tells when it is ready.
+
+        Raises what it failed with, `PeerUnavailable` after `timeout` seconds, `ToldToStop` when we are told meanwhile.
+        """
         process = next(process for process in self._processes if process.role == role)
-        readable, _, _ = select.select([process.ready_fd], [], [], timeout)
+        readable, _, _ = select.select([process.ready_fd, self._wake_fd], [], [], timeout)
+        if self._wake_fd in readable:
+            raise ToldToStop
         if not readable:
             raise PeerUnavailable(f"the {role} did not get ready", why=f"waited {timeout:.0f} s")
-        return _told(role, _read_line(process.ready_fd))
+        facts = _told(role, _read_line(process.ready_fd))
+        self._ready.add(role)
+        return facts
 
     def watch(self) -> dict[int, str]:
         """The file descriptors that become readable when a part ends, with its role."""
@@ -90,20 +103,32 @@ class Supervisor:
     def failure(self, role: str) -> LeafwardError:
         """What a part that ended had to say."""
         process = next(process for process in self._processes if process.role == role)
-        try:
-            _told(role, _read_line(process.ready_fd))
-        except LeafwardError as error:
-            return error
-        return PartFailed(f"the {role} ended by itself", hint="look at its log lines above")
+        line = _read_line(process.ready_fd)
+        if line or role not in self._ready:
+            try:
+                _told(role, line)
+            except LeafwardError as error:
+                return error
+        return PartFailed(f"the {role} ended by itself", why=_how_it_ended(process), hint="leafward up starts it again")
 
     def stop(self) -> None:
-        """SIGTERM in the reverse order of starting, each awaited; SIGKILL for one that does not end in time."""
-        for process in reversed(self._processes):
+        """SIGTERM to all at once, each awaited; SIGKILL for one that does not end in time."""
+        for process in self._processes:
             _send(process.pid, signal.SIGTERM)
+        for process in reversed(self._processes):
             if not select.select([process.pid_fd], [], [], STOP_TIMEOUT_MS / 1000)[0]:
                 _send(process.pid, signal.SIGKILL)
             _reap(process)
         self._processes.clear()
+
+
+def _how_it_ended(process: _Process) -> str:
+    ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    if ended is None:
+        return "it is about to"
+    if ended.si_code == os.CLD_EXITED:
+        return f"exit code {ended.si_status}"
+    return f"signal {signal.Signals(ended.si_status).name}"
 
 
 def _reap(process: _Process) -> None:
@@ -116,8 +141,10 @@ def _child(part: Part, write_fd: int, parent: int, orphaned: Callable[[], None])
     """The life of a part's process. It never returns into the supervisor's code."""
     code = FAILED
     try:
+        # The supervisor's handlers came along by the fork: until the part has its own, SIGTERM must end it.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
         _die_with(parent)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         serve(part, lambda facts: _tell(write_fd, facts))
         code = 0
     except LeafwardError as error:

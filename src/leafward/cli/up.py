@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from leafward import disk
 from leafward.cli import edge, parts, voice
 from leafward.cli.demo import Demo
 from leafward.cli.options import ANYWHERE, https_ports
+from leafward.cli.ready_file import ReadyFile
 from leafward.cli.service import system_clock
 from leafward.cli.signals import Signals
-from leafward.cli.supervisor import Supervisor
-from leafward.errors import Busy
+from leafward.cli.supervisor import Supervisor, ToldToStop
+from leafward.errors import Busy, UsageError
 from leafward.store.home import Home
 from leafward.store.lock import HomeLock
 
@@ -51,20 +51,32 @@ class Options:
         return {key: value for key, value in given.items() if value is not None}
 
 
-def run(home: Home, options: Options) -> None:
-    """Runs the edge of `home` until it is told to stop."""
-    with _hold(home), Signals() as signals:
-        home.ready.unlink(missing_ok=True)
-        hostname = edge.keep_hostname(home, options.hostname)
-        supervisor = Supervisor(log_level=options.log_level, orphaned=lambda: home.ready.unlink(missing_ok=True))
+def run(home: Home, options: Options, signals: Signals) -> None:
+    """Runs the edge of `home` until it is told to stop; a start that is refused changes no setting."""
+    _refuse_one_port_for_both(options)
+    ready = ReadyFile(home.ready)
+    with _hold(home), edge.keeping_hostname(home, options.hostname) as hostname:
+        ready.remove_old()
+        supervisor = Supervisor(log_level=options.log_level, wake_fd=signals.wake_fd, orphaned=ready.remove_if_ours)
         try:
             facts, warnings = _start(supervisor, home, hostname, options)
-            _show(home, facts, warnings)
-            with Demo(home, facts) if options.demo else contextlib.nullcontext() as demo:
-                _watch(supervisor, signals, demo)
+            ready.write(facts)
+            _run(supervisor, signals, home, facts, warnings, demo=options.demo)
+        except ToldToStop:
+            return
         finally:
-            home.ready.unlink(missing_ok=True)
+            ready.remove()
             supervisor.stop()
+
+
+def _run(
+    supervisor: Supervisor, signals: Signals, home: Home, facts: dict[str, Any], warnings: list[str], *, demo: bool
+) -> None:
+    """Shows what there is, and waits for the end. An edge does not stop because nobody reads what it says."""
+    with contextlib.suppress(voice.ReaderGone):
+        _show(home, facts, warnings)
+    with Demo(home, facts) if demo else contextlib.nullcontext() as shown:
+        _watch(supervisor, signals, shown)
 
 
 def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) -> tuple[dict[str, Any], list[str]]:
@@ -78,7 +90,7 @@ def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) 
     hub = supervisor.wait_ready("hub")
     supervisor.wait_ready("provisioning")
     host = _reachable(options.bind)
-    facts = {
+    return {
         "hostname": hostname,
         "mqtts": {"host": host, "port": hub["mqtt_port"]},
         "https": {"host": host, "port": hub["https_port"]},
@@ -87,9 +99,7 @@ def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) 
         "root": str(home.root_certificate),
         "trust_bundle": str(home.trust_bundle),
         "pids": supervisor.pids,
-    }
-    disk.write_file(home.ready, json.dumps(facts).encode(), mode=disk.PUBLIC)
-    return facts, warnings
+    }, warnings
 
 
 def _make_missing(home: Home, hostname: str, options: Options) -> None:
@@ -138,7 +148,8 @@ def _watch(supervisor: Supervisor, signals: Signals, demo: Demo | None) -> None:
         if ended is not None:
             raise supervisor.failure(ended)
         if demo:
-            demo.show_new_messages()
+            with contextlib.suppress(voice.ReaderGone):
+                demo.show_new_messages()
 
 
 @contextlib.contextmanager
@@ -170,6 +181,11 @@ def _holder_lives(home: Home) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return True
+
+
+def _refuse_one_port_for_both(options: Options) -> None:
+    if options.https_port and options.https_port == options.mqtt_port:
+        raise UsageError(f"port {options.https_port} cannot be both", hint="give --mqtt-port and --https-port apart")
 
 
 def _reachable(bind: str) -> str:

@@ -9,23 +9,50 @@ Sentences start in lower case, as they follow "leafward:", and end without a ful
 """
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 
 import click
 
-from leafward.errors import LeafwardError
+from leafward.errors import LeafwardError, StoreError
+
+NOT_AGREED = 1
+
+
+class ReaderGone(Exception):
+    """Whoever read our standard output has gone (`leafward messages | head`), as is its right."""
 
 
 def say(text: str = "") -> None:
-    """What was asked for."""
-    click.echo(text)
+    """What was asked for. Raises `ReaderGone` when nobody reads it any more."""
+    if sys.stdout is None or sys.stdout.closed:
+        raise ReaderGone
+    try:
+        click.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        # The interpreter flushes once more at exit, and would complain of the same pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from error
+    except OSError as error:
+        raise StoreError("cannot write to standard output", why=error.strerror, hint="free some space") from error
 
 
 def say_json(value: Mapping[str, object] | list[object]) -> None:
-    """One JSON value on one line, flushed, so that a program reading a pipe sees it at once."""
-    click.echo(json.dumps(value, ensure_ascii=False))
-    sys.stdout.flush()
+    """One JSON value on one line of ASCII, at once: no reader has to guess an encoding or where a line ends."""
+    say(json.dumps(value))
+
+
+def agree(question: str) -> None:
+    """Asks on standard error before something is destroyed. Exits with 1 unless the answer is yes."""
+    try:
+        if click.confirm(question, err=True):
+            return
+    except click.Abort:
+        click.echo(err=True)
+    click.echo("leafward: nothing was changed", err=True)
+    raise click.exceptions.Exit(NOT_AGREED)
 
 
 def warn(text: str) -> None:

@@ -1,6 +1,8 @@
 """What a TLS server presents, read from the leaf's side: the whole chain as sent, whether it verifies or not."""
 
+import select
 import socket
+import time
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -48,7 +50,7 @@ def presented_chain(target: Target, *, timeout: float = TIMEOUT) -> tuple[x509.C
             return _handshake(connection, target, timeout)
     except socket.gaierror as error:
         raise PeerUnavailable(f"{target.host} does not resolve", why=error.strerror, hint="check the name") from error
-    except (TimeoutError, SSL.WantReadError) as error:
+    except TimeoutError as error:
         raise PeerUnavailable(f"{target} does not answer", why=f"waited {timeout:.0f} s") from error
     except OSError as error:
         raise PeerUnavailable(f"{target} cannot be reached", why=error.strerror or str(error)) from error
@@ -59,25 +61,30 @@ def presented_chain(target: Target, *, timeout: float = TIMEOUT) -> tuple[x509.C
 def _handshake(connection: socket.socket, target: Target, timeout: float) -> tuple[x509.Certificate, ...]:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
-    # pyOpenSSL on a socket with a timeout answers WantRead at once; a blocking socket with the kernel's own timeout
-    # keeps the bound without a loop of our own.
-    connection.settimeout(None)
-    _bound(connection, timeout)
+    connection.setblocking(False)
     tls = SSL.Connection(context, connection)
     host = parse_host(target.name)
     if isinstance(host, HostName):
         tls.set_tlsext_host_name(str(host).encode())
     tls.set_connect_state()
-    tls.do_handshake()
-    chain = tls.get_peer_cert_chain(as_cryptography=True) or []
-    return tuple(chain)
+    _complete(tls, connection, time.monotonic() + timeout)
+    return tuple(tls.get_peer_cert_chain(as_cryptography=True) or ())
 
 
-def _bound(connection: socket.socket, timeout: float) -> None:
-    seconds = int(timeout).to_bytes(8, "little", signed=True)
-    microseconds = int(timeout % 1 * 1_000_000).to_bytes(8, "little", signed=True)
-    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-        connection.setsockopt(socket.SOL_SOCKET, option, seconds + microseconds)
+def _complete(tls: SSL.Connection, connection: socket.socket, deadline: float) -> None:
+    """The handshake, whatever the network splits it into. Raises `TimeoutError` at `deadline` (monotonic seconds)."""
+    while True:
+        try:
+            return tls.do_handshake()
+        except SSL.WantReadError:
+            wanted = select.POLLIN
+        except SSL.WantWriteError:
+            wanted = select.POLLOUT
+        poll = select.poll()
+        poll.register(connection, wanted)
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            raise TimeoutError
 
 
 def _reason(error: SSL.Error) -> str:

@@ -69,8 +69,7 @@ class Peer:
     @classmethod
     def of(cls, connection: socket.socket) -> "Peer":
         """The peer of a connected unix socket. A process of another pid namespace has pid 0 and is no module."""
-        size = struct.calcsize("3i")
-        pid, uid, _gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        pid, uid, _gid = credentials(connection)
         descriptor = None
         with contextlib.suppress(OSError):
             value = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, struct.calcsize("i"))
@@ -103,12 +102,23 @@ class Peer:
             self._start = None
 
 
+def credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """pid, uid and gid of the peer as the kernel saw them when it connected (unix(7), SO_PEERCRED)."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", data)
+    return pid, uid, gid
+
+
 @dataclass(frozen=True)
 class Attachment:
-    """That a process is a module: its start time (clock ticks), the module, and since when (aware, UTC)."""
+    """That a process is a module: its start time (clock ticks), the module and its generation, and since when (UTC).
+
+    The generation keeps a process of an earlier registration of a name from the rights of a later one.
+    """
 
     start: int
     module_id: str
+    generation_id: str
     since: datetime
 
 
@@ -118,11 +128,12 @@ class Callers:
     def __init__(self) -> None:
         self._attached: dict[int, Attachment] = {}
 
-    def attach(self, pid: int, module_id: str, *, now: datetime) -> None:
-        """Makes process `pid`, and what it starts, be `module_id`. `now` is aware UTC.
+    def attach(self, pid: int, module_id: str, generation_id: str, *, now: datetime) -> None:
+        """Makes process `pid`, and what it starts, be this generation of `module_id`. `now` is aware UTC.
 
         Attaching the same again changes nothing. Raises `NotFound` where no such process runs, `AlreadyExists` where
-        it is another module already, `AccessDenied` for init, whose descendants are everybody.
+        it is another module, or an earlier generation, already, `AccessDenied` for init, whose descendants are
+        everybody.
         """
         if pid <= 1:
             raise AccessDenied(f"process {pid} cannot be a module", hint="attach the process of the module itself")
@@ -130,13 +141,19 @@ class Callers:
         process = Process.read(pid)
         held = self._attached.get(pid)
         if held is None:
-            self._attached[pid] = Attachment(process.start, module_id, now)
-        elif held.module_id != module_id:
+            self._attached[pid] = Attachment(process.start, module_id, generation_id, now)
+        elif (held.module_id, held.generation_id) != (module_id, generation_id):
             raise AlreadyExists(f"process {pid} is attached to {held.module_id!r} already", hint="start it anew")
 
-    def attach_peer(self, peer: Peer, module_id: str, *, now: datetime) -> None:
-        """`attach` for the process at the other end of a connection, which says so of itself."""
-        self.attach(peer.pid, module_id, now=now)
+    def attach_peer(self, peer: Peer, module_id: str, generation_id: str, *, now: datetime) -> None:
+        """`attach` for the process at the other end of a connection, which says so of itself.
+
+        A process that belongs to a module by one of its parents does not get another generation in this way.
+        """
+        inherited = self.attachment_of(peer)
+        if inherited is not None and inherited.generation_id != generation_id:
+            raise AccessDenied("forbidden", hint="start the module anew")
+        self.attach(peer.pid, module_id, generation_id, now=now)
         if not peer.alive:
             # The id may be somebody else's by now.
             self._attached.pop(peer.pid, None)
@@ -158,11 +175,16 @@ class Callers:
 
     def module_of(self, peer: Peer) -> str | None:
         """The module that a peer belongs to; None for a process that is no module's, or has ended."""
-        module_id = self._nearest(peer.pid)
-        # Asked after the walk: only then is it sure that the walk began at the peer and not at its successor.
-        return module_id if peer.alive else None
+        attachment = self.attachment_of(peer)
+        return attachment.module_id if attachment is not None else None
 
-    def _nearest(self, pid: int) -> str | None:
+    def attachment_of(self, peer: Peer) -> Attachment | None:
+        """What makes a peer a module: its own attachment, or that of its nearest attached parent."""
+        attachment = self._nearest(peer.pid)
+        # Asked after the walk: only then is it sure that the walk began at the peer and not at its successor.
+        return attachment if peer.alive else None
+
+    def _nearest(self, pid: int) -> Attachment | None:
         child_start: int | None = None
         for _ in range(MAX_DEPTH):
             try:
@@ -173,7 +195,7 @@ class Callers:
                 return None
             held = self._attached.get(pid)
             if held is not None and held.start == process.start:
-                return held.module_id
+                return held
             if process.parent <= 1:
                 return None
             pid, child_start = process.parent, process.start

@@ -16,6 +16,7 @@ from aiohttp import web
 from leafward import disk
 from leafward.errors import NotFound
 from leafward.manager.callers import Callers
+from leafward.manager.connection_limits import ConnectionLimits
 from leafward.manager.management_server import ManagementApi
 from leafward.manager.module_secrets import MASTER_KEY, MasterKey
 from leafward.manager.renewal_loop import RenewalLoop, Wait, wait_for
@@ -23,7 +24,7 @@ from leafward.manager.settings import ManagerSettings, read_settings
 from leafward.manager.start import LAST_SEEN, Standing, bring_up
 from leafward.manager.status import warnings
 from leafward.manager.time_floor import Clock, TimeFloor, system_clock
-from leafward.manager.unix_socket import MANAGEMENT_MODE, WORKLOAD_MODE, listen, remove
+from leafward.manager.unix_socket import MANAGEMENT_MODE, WORKLOAD_MODE, identity_of, listen, remove
 from leafward.manager.workload_server import WorkloadApi
 from leafward.store.home import Home
 from leafward.store.lock import HomeLock
@@ -142,8 +143,8 @@ class Manager:
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
         assert runner.server is not None
-        server = await listen(path, mode, runner.server)
-        self._closing.callback(remove, path)
+        server = await listen(path, mode, ConnectionLimits().guarded(runner.server))
+        self._closing.callback(remove, path, identity_of(path))
         self._closing.callback(server.close)
 
     def _renewals(self, standing: Standing) -> RenewalLoop:

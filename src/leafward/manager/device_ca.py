@@ -26,6 +26,8 @@ from leafward.store.home import Home
 DEPTH_BELOW = 1
 # Which maker roots are this gateway's own development ones: written by `leafward up` when it plays the maker.
 DEVELOPMENT_MARK = "development.json"
+# What is wrong with a CA only where a hub of this name is to serve leaf devices below it.
+_FOR_THE_HOST = (rule("common-name-equals-device-ca"), rule("post-quantum-chain"))
 _FOLDER = "device-ca"
 _MAKE_ONE = "leafward ca device makes one; leafward up makes one for development"
 
@@ -152,7 +154,7 @@ def _judge(found: FoundDeviceCa, host: Host, now: datetime) -> None:
     certificate, key = found.files.certificate, found.key.public_key()
     findings = signing_certificate(found.chain, now, depth_below=DEPTH_BELOW, key=key, anchors=found.anchors)
     named = Context(chain=found.chain, anchors=found.anchors, host=host, now=now, purpose="ca", depth_below=DEPTH_BELOW)
-    for finding in (*findings, *check(named, (rule("common-name-equals-device-ca"),))):
+    for finding in (*findings, *check(named, _FOR_THE_HOST)):
         # What the issuer would refuse later is refused here, where the file can be named.
         if finding.severity == "error" or refused_when_issuing(named, finding):
             file = found.files.key.label if finding.code == "key-mismatch" else certificate

@@ -22,6 +22,7 @@ from leafward.errors import (
     NotFound,
     PeerUnavailable,
 )
+from leafward.manager.connection_limits import Guard
 from leafward.manager.peers import peer_of
 from leafward.wire.api_fields import error_body
 
@@ -79,6 +80,9 @@ def gate() -> Middleware:
 
     @web.middleware
     async def bounded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        guard = request.transport.get_protocol() if request.transport is not None else None
+        if isinstance(guard, Guard):
+            guard.request_begins()
         caller = peer_of(request).pid
         if running[caller] >= MOST_REQUESTS:
             if request.transport is not None:

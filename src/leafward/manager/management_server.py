@@ -83,7 +83,7 @@ class ManagementApi:
 
     def _attach(self, call: Call) -> bytes:
         identity = self._standing.modules.get(call.module_id)
-        self._callers.attach_peer(call.peer, call.module_id, now=self._standing.time.now())
+        self._callers.attach_peer(call.peer, call.module_id, identity.generation_id, now=self._standing.time.now())
         return self._environment(identity)
 
     def _identities(self, _call: Call) -> bytes:

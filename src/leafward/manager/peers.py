@@ -7,7 +7,7 @@ import weakref
 from aiohttp import web
 
 from leafward.errors import AccessDenied
-from leafward.manager.callers import Peer
+from leafward.manager.callers import Peer, credentials
 
 _peers: weakref.WeakKeyDictionary[asyncio.BaseTransport, Peer] = weakref.WeakKeyDictionary()
 
@@ -24,8 +24,18 @@ def peer_of(request: web.Request) -> Peer:
     return peer
 
 
+def peer_pid(transport: asyncio.BaseTransport) -> int:
+    """The process at the other end of a connection."""
+    with _socket(transport) as connection:
+        return credentials(connection)[0]
+
+
 def _look_up(transport: asyncio.BaseTransport) -> Peer:
-    # A duplicate, because the loops give out their socket in forms of their own.
-    listening = transport.get_extra_info("socket")
-    with socket.fromfd(listening.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with _socket(transport) as connection:
         return Peer.of(connection)
+
+
+def _socket(transport: asyncio.BaseTransport) -> socket.socket:
+    """A duplicate, because the loops give out their socket in forms of their own; close it."""
+    own = transport.get_extra_info("socket")
+    return socket.fromfd(own.fileno(), socket.AF_UNIX, socket.SOCK_STREAM)

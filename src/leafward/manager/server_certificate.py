@@ -19,6 +19,7 @@ from leafward.manager.server_names import HUB, ServerNames
 from leafward.manager.settings import ManagerSettings
 from leafward.manager.workload_ca import WorkloadCa
 from leafward.pki.chain import Chain
+from leafward.pki.constraints import permits_dns
 from leafward.pki.key_types import DEFAULT_KEY_TYPE, PublicKey
 from leafward.pki.names import Host, HostName, module_dns_name
 from leafward.pki.profiles import profile
@@ -50,7 +51,7 @@ class HubCertificate(KeptCertificate):
         """See `KeptCertificate.fault`."""
         if pair.chain.issuers != self._workload_ca.pair.chain.certificates:
             return "the workload CA is another"
-        if names_in(pair.chain.leaf) != {str(host) for host in self._names.hub} | set(_module_names(HUB)):
+        if names_in(pair.chain.leaf) != {str(host) for host in self._names.hub} | set(self._own_names()):
             return "the hub's names are others"
         return None
 
@@ -62,11 +63,16 @@ class HubCertificate(KeptCertificate):
         """See `KeptCertificate.issue`."""
         return self._workload_ca.issuer.prepare(
             profile("hub_server"),
-            _request(public_key, HUB, self._names.hub),
+            _request(public_key, self._own_names(), self._names.hub),
             now=self._now(),
             serial=new_serial(),
             lifetime=self._lifetime,
         ).sign()
+
+    def _own_names(self) -> tuple[str, ...]:
+        """The module's own DNS name, but not below a device CA that is fenced to other names."""
+        above = self._workload_ca.pair.chain
+        return tuple(name for name in _module_names(HUB) if permits_dns(above, name))
 
     def prove(self, pair: Pair) -> None:
         """See `KeptCertificate.prove`."""
@@ -97,7 +103,7 @@ class ServerCertificates:
         return issue_for_module(
             self._workload_ca.issuer,
             profile("module_server"),
-            lambda key: _request(key, module_id, hosts),
+            lambda key: _request(key, _module_names(module_id), hosts),
             lifetime=lifetime,
             now=now,
         )
@@ -126,7 +132,7 @@ def _module_names(module_id: str) -> tuple[str, ...]:
     return () if name is None else (name,)
 
 
-def _request(public_key: PublicKey, module_id: str, hosts: tuple[Host, ...]) -> CertificateRequest:
+def _request(public_key: PublicKey, own: tuple[str, ...], hosts: tuple[Host, ...]) -> CertificateRequest:
     known = {host.text for host in hosts if isinstance(host, HostName)}
-    extra = tuple(name for name in _module_names(module_id) if name not in known)
+    extra = tuple(name for name in own if name not in known)
     return CertificateRequest(public_key=public_key, hosts=hosts, extra_dns=extra)

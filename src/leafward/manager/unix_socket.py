@@ -40,7 +40,20 @@ async def listen(path: Path, mode: int, protocol: Callable[[], asyncio.Protocol]
         raise
 
 
-def remove(path: Path) -> None:
-    """Removes the socket file after its server was closed."""
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Which file stands at `path`: what `remove` compares. None where there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def remove(path: Path, identity: tuple[int, int] | None) -> None:
+    """Removes the socket file after its server was closed, if it is still the same one.
+
+    A home may be deleted and made anew while we run: its new manager's socket has the same path.
+    """
+    if identity is not None and identity_of(path) == identity:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)

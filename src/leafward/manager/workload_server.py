@@ -46,13 +46,14 @@ class WorkloadApi:
         return application(routes, self._admit, body_limit=api.MAX_REQUEST_BODY)
 
     def _admit(self, call: Call) -> None:
-        if self._callers.module_of(call.peer) != call.module_id:
+        attachment = self._callers.attachment_of(call.peer)
+        if attachment is None or attachment.module_id != call.module_id:
             raise AccessDenied("forbidden")
         identity = self._standing.modules.find(call.module_id)
         if identity is None or not identity.enabled:
             raise AccessDenied("forbidden")
         # A process of an earlier registration of the name holds none of the present one's rights.
-        if call.generation_id is not None and call.generation_id != identity.generation_id:
+        if {attachment.generation_id, call.generation_id or identity.generation_id} != {identity.generation_id}:
             raise AccessDenied("forbidden")
 
     def _modules(self, _call: Call) -> bytes:

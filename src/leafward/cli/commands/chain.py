@@ -39,10 +39,9 @@ def read_chain(target: str, name: str | None = None) -> Chain:
     """The chain of a file, or the one that a server presents, put in order leaf first."""
     path = Path(target)
     if path.exists():
-        from leafward import disk
-        from leafward.pki.encoding import load_certificates
+        from leafward.cli.certificate_files import read_certificates
 
-        certificates = load_certificates(disk.read_file(path))
+        certificates = read_certificates(path)
     else:
         from leafward.doctor.probe import parse_target, presented_chain
 

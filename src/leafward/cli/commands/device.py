@@ -1,17 +1,27 @@
 """`leafward device`: the leaf devices of this gateway."""
 
+import re
 from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from leafward.cli import voice
-from leafward.cli.options import home_option, json_option, yes_option
+from leafward.cli.options import checked_by, home_option, json_option, yes_option
 from leafward.cli.service import system_clock
 from leafward.errors import UsageError
 from leafward.store.home import Home
 
 AUTH_TYPES = ("sas", "x509-ca", "x509-thumbprint")
+
+
+def _thumbprint(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"([0-9A-Fa-f]{2}:?){20}|([0-9A-Fa-f]{2}:?){32}", value):
+        raise UsageError(f"{value!r} is no thumbprint", hint="give the certificate's SHA-256 as 64 hexadecimal digits")
+    return value
+
+
+device_argument = click.argument("device_id", metavar="ID", callback=checked_by("parse_device_id"))
 
 
 @click.group("device")
@@ -27,9 +37,14 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("device_id", metavar="ID")
+@device_argument
 @click.option("--auth", type=click.Choice(AUTH_TYPES), default="sas", show_default=True, help="How it proves itself.")
-@click.option("--thumbprint", metavar="HEX", help="x509-thumbprint: of a certificate that the device already has.")
+@click.option(
+    "--thumbprint",
+    metavar="HEX",
+    callback=_thumbprint,
+    help="x509-thumbprint: of a certificate that the device already has.",
+)
 @home_option
 @json_option
 def add(device_id: str, auth: str, thumbprint: str | None, home: Home, as_json: bool) -> None:
@@ -88,8 +103,10 @@ def _show_added(facts: dict[str, Any], as_json: bool) -> None:
 @json_option
 def list_devices(home: Home, as_json: bool) -> None:
     """The leaf devices that are registered."""
+    from leafward.cli.edge import require_root
     from leafward.store.registry import Registry
 
+    require_root(home)
     with Registry.open(home.registry) as registry:
         found = [_facts(identity) for identity in registry.devices()]
     if as_json:
@@ -104,17 +121,18 @@ def list_devices(home: Home, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("device_id", metavar="ID")
+@device_argument
 @click.option("--secrets", is_flag=True, help="Show the connection string too.")
 @home_option
 @json_option
 def show(device_id: str, secrets: bool, home: Home, as_json: bool) -> None:
     """One leaf device."""
     from leafward.cli.credentials import connection_string
-    from leafward.cli.edge import gateway_name
+    from leafward.cli.edge import gateway_name, require_root
     from leafward.provisioning.devices import find_device
     from leafward.store.registry import Registry
 
+    require_root(home)
     with Registry.open(home.registry) as registry:
         identity = find_device(registry, device_id)
     facts = _facts(identity)
@@ -128,7 +146,7 @@ def show(device_id: str, secrets: bool, home: Home, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("device_id", metavar="ID")
+@device_argument
 @home_option
 def enable(device_id: str, home: Home) -> None:
     """Lets a disabled device connect again."""
@@ -136,7 +154,7 @@ def enable(device_id: str, home: Home) -> None:
 
 
 @command.command()
-@click.argument("device_id", metavar="ID")
+@device_argument
 @home_option
 def disable(device_id: str, home: Home) -> None:
     """Refuses a device from now on; its live connection is cut within a second."""
@@ -144,27 +162,31 @@ def disable(device_id: str, home: Home) -> None:
 
 
 @command.command()
-@click.argument("device_id", metavar="ID")
+@device_argument
 @yes_option
 @home_option
 def remove(device_id: str, yes: bool, home: Home) -> None:
     """Removes a device from the registry, with the certificate and key that were made for it here."""
     from leafward.cli.credentials import forget
+    from leafward.cli.edge import require_root
     from leafward.provisioning.devices import find_device
     from leafward.store.registry import Registry
 
+    require_root(home)
     with Registry.open(home.registry) as registry:
         find_device(registry, device_id)
         if not yes:
-            click.confirm(f"Remove the device {device_id!r} and its credentials?", abort=True)
+            voice.agree(f"Remove the device {device_id!r} and its credentials?")
         registry.remove(device_id)
     forget(home, device_id)
     voice.say(f"removed {device_id}")
 
 
 def _set_enabled(home: Home, device_id: str, *, enabled: bool) -> None:
+    from leafward.cli.edge import require_root
     from leafward.store.registry import Registry
 
+    require_root(home)
     with Registry.open(home.registry) as registry:
         registry.set_enabled(device_id, None, enabled)
     voice.say(f"{'enabled' if enabled else 'disabled'} {device_id}")

@@ -23,11 +23,9 @@ def run(home: Home, verbose: bool) -> None:
     """Runs the manager until SIGTERM. The device CA must be there (`leafward ca device --install`)."""
     from leafward.cli import parts
     from leafward.cli.service import serve, set_up_logging
-    from leafward.store.lock import HomeLock
 
     set_up_logging("manager", logging.INFO if verbose else logging.WARNING)
-    with HomeLock(home.run / "manager.lock").hold("manager"):
-        serve(parts.manager(home), _started)
+    serve(parts.manager(home), _started)
 
 
 @command.command()

@@ -77,7 +77,7 @@ def remove(name: str, yes: bool, home: Home) -> None:
     try:
         modules.get(name)
         if not yes:
-            click.confirm(f"Remove the module {name!r}?", abort=True)
+            voice.agree(f"Remove the module {name!r}?")
         modules.remove(name)
     finally:
         modules.close()

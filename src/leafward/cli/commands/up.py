@@ -5,16 +5,36 @@ from typing import Any
 
 import click
 
-from leafward.cli.options import home_option, listen_options
+from leafward.cli.options import checked_by, home_option, listen_options
 from leafward.store.home import Home
 
 
 @click.command("up")
-@click.option("--hostname", metavar="NAME", help="The name leaf devices use; kept for the next start.")
+@click.option(
+    "--hostname",
+    metavar="NAME",
+    callback=checked_by("parse_gateway_host"),
+    help="The name leaf devices use; kept for the next start.",
+)
 @listen_options
-@click.option("--root-name", metavar="CN", help="Common name of a new development root CA.")
-@click.option("--intermediate-name", metavar="CN", help="Common name of a new development intermediate CA.")
-@click.option("--device-ca-name", metavar="CN", help="Common name of a new development device CA.")
+@click.option(
+    "--root-name",
+    metavar="CN",
+    callback=checked_by("parse_common_name"),
+    help="Common name of a new development root CA.",
+)
+@click.option(
+    "--intermediate-name",
+    metavar="CN",
+    callback=checked_by("parse_common_name"),
+    help="Common name of a new development intermediate CA.",
+)
+@click.option(
+    "--device-ca-name",
+    metavar="CN",
+    callback=checked_by("parse_common_name"),
+    help="Common name of a new development device CA.",
+)
 @click.option("--demo", is_flag=True, help="Add a demonstration leaf device and show what it sends.")
 @click.option("--verbose", "-v", is_flag=True, help="Log what the parts do.")
 @home_option
@@ -28,6 +48,10 @@ def command(home: Home, verbose: bool, **options: Any) -> None:
       leafward up --hostname iotedgegw.local --root-name "Azure IoT Hub CA Cert Test Only" \\
         --intermediate-name "Azure IoT Hub Intermediate Cert Test Only" --device-ca-name iotgateway.ca
     """
-    from leafward.cli.up import Options, run
+    from leafward.cli.signals import Signals
 
-    run(home, Options(**options, log_level=logging.INFO if verbose else logging.WARNING))
+    # Before anything that takes its time: from here on, a signal means a clean stop.
+    with Signals() as signals:
+        from leafward.cli.up import Options, run
+
+        run(home, Options(**options, log_level=logging.INFO if verbose else logging.WARNING), signals)

@@ -1,6 +1,7 @@
 """`leafward verify`: path validation with our policies. Exit code 0 valid, 1 not."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,24 +12,53 @@ import click
 
 from leafward import disk
 from leafward.cli import voice
-from leafward.cli.options import json_option
+from leafward.cli.options import checked_by, json_option
 from leafward.cli.service import system_clock
 from leafward.errors import InputError, LeafwardError, UsageError
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
     from leafward.pki.verify import Verdict
 
 NOT_VALID = 1
 BATCH_KEYS = {"chain", "root", "intermediates", "name", "purpose", "at", "crl"}
 
 
+# RFC 3339 section 5.6; `fromisoformat` takes more than that.
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _time(text: str) -> datetime:
+    try:
+        if not _RFC3339.fullmatch(text):
+            raise ValueError
+        return datetime.fromisoformat(text.upper())
+    except ValueError as error:
+        raise InputError(f"{text!r} is no time", why="expected RFC 3339, as 2030-01-01T00:00:00Z") from error
+
+
+def _checked_time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        if value is not None:
+            _time(value)
+    except InputError as error:
+        raise UsageError(error.what, why=error.why) from error
+    return value
+
+
 @click.command("verify")
 @click.argument("chain", required=False)
 @click.option("--root", metavar="FILE", help="The trust anchors: self-signed roots.")
 @click.option("--intermediates", metavar="FILE", help="More CA certificates that may lead to a root.")
-@click.option("--name", metavar="HOST", help="The name or address that the certificate must carry.")
+@click.option(
+    "--name",
+    metavar="HOST",
+    callback=checked_by("parse_host"),
+    help="The name or address that the certificate must carry.",
+)
 @click.option("--purpose", type=click.Choice(["server", "client"]), default="server", show_default=True)
-@click.option("--at", metavar="RFC3339", help="The time to judge by; default: now.")
+@click.option("--at", metavar="RFC3339", callback=_checked_time, help="The time to judge by; default: now.")
 @click.option("--crl", metavar="FILE", help="Revocation lists of the issuers.")
 @click.option("--batch", is_flag=True, help="Read one JSON object a line with these keys, answer one a line.")
 @json_option
@@ -42,6 +72,8 @@ def command(chain: str | None, batch: bool, as_json: bool, **given: str | None) 
       leafward verify --batch < questions.jsonl
     """
     if batch:
+        if chain is not None or any(given[key] for key in ("root", "intermediates", "name", "at", "crl")):
+            raise UsageError("--batch takes its questions from standard input", hint="leafward verify --help")
         return _batch()
     if chain is None or given["root"] is None:
         raise UsageError("what to verify is not said", why="CHAIN and --root are needed", hint="leafward verify --help")
@@ -62,8 +94,9 @@ def _batch() -> int:
             continue
         try:
             answer = _answer(_verify(_question(line)))
-        except LeafwardError as error:
-            answer = {"valid": False, "reason": str(error), "rule": None, "path": None}
+        except Exception as error:  # one hostile line must not silence the answers to those after it
+            reason = str(error) if isinstance(error, LeafwardError) else f"the line cannot be read: {error}"
+            answer = {"valid": False, "reason": reason, "rule": None, "path": None, "error": True}
         worst = worst if answer["valid"] else NOT_VALID
         voice.say_json(answer)
     return worst
@@ -86,19 +119,21 @@ def _question(line: str) -> Mapping[str, str]:
 
 def _verify(question: Mapping[str, str]) -> "Verdict":
     from leafward.pki.chain import Chain
-    from leafward.pki.encoding import load_certificates, load_crls
+    from leafward.pki.encoding import load_crls
     from leafward.pki.names import parse_host
     from leafward.pki.verify import verify
 
     purpose = question.get("purpose", "server")
     if purpose not in ("server", "client"):
         raise InputError(f"purpose {purpose!r} is not known", why="expected server or client")
-    presented = load_certificates(_bytes(question["chain"]))
-    more = load_certificates(_bytes(question["intermediates"])) if "intermediates" in question else []
+    presented = _certificates(question["chain"])
+    if presented and Chain.ordered(presented).leaf != presented[0]:
+        return _leaf_not_first(presented)
+    more = _certificates(question["intermediates"]) if "intermediates" in question else []
     extra: dict[str, Any] = {"crls": load_crls(_bytes(question["crl"]))} if "crl" in question else {}
     return verify(
         Chain(tuple(presented)),
-        load_certificates(_bytes(question["root"])),
+        _certificates(question["root"]),
         now=_time(question["at"]) if "at" in question else system_clock(),
         name=parse_host(question["name"]) if "name" in question else None,
         purpose="client" if purpose == "client" else "server",
@@ -107,19 +142,28 @@ def _verify(question: Mapping[str, str]) -> "Verdict":
     )
 
 
+def _leaf_not_first(presented: "list[Certificate]") -> "Verdict":
+    """A TLS server sends its file as it stands: one that begins with a CA is no server's chain."""
+    from leafward.pki.chain import Chain
+    from leafward.pki.verify import Verdict
+
+    first, leaf = presented[0].subject, Chain.ordered(presented).leaf.subject
+    reason = f"the chain does not begin with its leaf: got {first.rfc4514_string()}, expected {leaf.rfc4514_string()}"
+    return Verdict(valid=False, reason=reason, rule="chain-file-leaf-not-first", path=None)
+
+
+def _certificates(path_or_pem: str) -> "list[Certificate]":
+    from leafward.cli.certificate_files import read_certificates
+    from leafward.pki.encoding import load_certificates
+
+    if "-----BEGIN" in path_or_pem:
+        return load_certificates(path_or_pem.encode())
+    return read_certificates(Path(path_or_pem))
+
+
 def _bytes(path_or_pem: str) -> bytes:
     """A file's bytes; PEM text stands for itself."""
     return path_or_pem.encode() if "-----BEGIN" in path_or_pem else disk.read_file(Path(path_or_pem))
-
-
-def _time(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no time", why="expected RFC 3339, as 2030-01-01T00:00:00Z") from error
-    if at.tzinfo is None:
-        raise InputError(f"{text!r} has no time zone", why="expected RFC 3339, as 2030-01-01T00:00:00Z")
-    return at
 
 
 def _answer(verdict: "Verdict") -> dict[str, object]:
