@@ -86,6 +86,14 @@ def test_a_refused_start_changes_no_setting(tmp_path: Path, start_edge: StartEdg
     assert start_edge(tmp_path / "home").hostname == "first.test"
 
 
+def test_all_that_is_wrong_with_the_settings_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "leafward.toml").write_text('[device]\nhostname = 5\n[hub]\nnope = 1\n[provisioning]\nid_scop = "x"\n')
+    done = leafward("up", "--home", str(tmp_path), "--bind", free_address())
+    assert done.returncode == 3
+    for words in ("device.hostname", "hub.nope", "did you mean 'id_scope'?"):
+        assert done.stderr.count(words) == 1
+
+
 @pytest.mark.parametrize("line", ["[device] # who", 'device.device_id = "e"', 'device = { device_id = "e" }'])
 def test_a_settings_file_written_otherwise_is_kept_or_refused(tmp_path: Path, line: str) -> None:
     settings = tmp_path / "home" / "leafward.toml"

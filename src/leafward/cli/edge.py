@@ -33,6 +33,27 @@ def edge_device_id(home: Home) -> str:
     return read_device(home.settings).device_id
 
 
+def check_settings(home: Home) -> None:
+    """Lets every part read its tables, so that all that is wrong with the file is told at once.
+
+    Raises `SettingsError` naming the file and every wrong key.
+    """
+    from leafward.authority.settings import read_maker
+    from leafward.hub.settings import read_settings as read_hub
+    from leafward.manager.settings import read_settings as read_manager
+    from leafward.provisioning.settings import read_settings as read_provisioning
+
+    faults: list[SettingsError] = []
+    for read in (read_manager, read_hub, read_provisioning, read_maker):
+        try:
+            read(home.settings)
+        except SettingsError as error:
+            faults.append(error)
+    if faults:
+        every = dict.fromkeys(sentence for fault in faults for sentence in (fault.why or fault.what).split("; "))
+        raise SettingsError(f"{home.settings} cannot be used", why="; ".join(every), hint=faults[0].hint)
+
+
 def require_root(home: Home) -> Path:
     """The root certificate that a leaf device needs. Raises `NotFound` before the first start."""
     if not home.root_certificate.exists():
@@ -61,6 +82,7 @@ def keeping_hostname(home: Home, wanted: str | None) -> Iterator[str]:
     So that the next `leafward up` is the same gateway whatever it is called with. Where the start then fails, the file
     is put back as it was. Other settings are left as they are.
     """
+    check_settings(home)
     text = _settings_text(home)
     kept = _kept_hostname(text)
     name = str(parse_gateway_host(wanted)) if wanted else kept or default_hostname()

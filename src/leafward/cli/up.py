@@ -57,6 +57,7 @@ def run(home: Home, options: Options, signals: Signals) -> None:
     ready = ReadyFile(home.ready)
     with _hold(home), edge.keeping_hostname(home, options.hostname) as hostname:
         ready.remove_old()
+        parts.load_libraries()
         supervisor = Supervisor(log_level=options.log_level, wake_fd=signals.wake_fd, orphaned=ready.remove_if_ours)
         try:
             facts, warnings = _start(supervisor, home, hostname, options)
@@ -81,7 +82,6 @@ def _run(
 
 def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) -> tuple[dict[str, Any], list[str]]:
     """Starts the parts. Returns what `run/ready.json` says, and what the manager warns of."""
-    parts.load_libraries()
     supervisor.run_once("authority", lambda: _make_missing(home, hostname, options))
     supervisor.start("manager", parts.manager(home))
     supervisor.start("hub", parts.hub(home, options.bind, options.mqtt_port, https_ports(options.https_port)))

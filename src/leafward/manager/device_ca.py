@@ -162,7 +162,7 @@ def _judge(found: FoundDeviceCa, host: Host, now: datetime) -> None:
                 finding.code,
                 f"the device CA {file} cannot be used",
                 why=finding.reason,
-                hint=f"{finding.fix} Then put the new one at {certificate}",
+                hint=f"{finding.fix.rstrip('.')}; then put the new one at {certificate}",
             )
 
 

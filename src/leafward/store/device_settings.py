@@ -30,7 +30,8 @@ def by(parse: Callable[[str], Parsed]) -> BeforeValidator:
 
     def validate(value: object) -> object:
         if not isinstance(value, str):
-            return value
+            # Left to pydantic, the number 5 would be the address 0.0.0.5.
+            raise ValueError(f"got {type(value).__name__}, expected text")
         try:
             return parse(value)
         except LeafwardError as error:

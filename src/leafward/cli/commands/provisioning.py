@@ -4,6 +4,7 @@ import logging
 
 import click
 
+from leafward.cli import voice
 from leafward.cli.options import home_option
 from leafward.store.home import Home
 
@@ -22,4 +23,4 @@ def run(home: Home, verbose: bool) -> None:
     from leafward.cli.service import serve, set_up_logging
 
     set_up_logging("provisioning", logging.INFO if verbose else logging.WARNING)
-    serve(parts.provisioning(home), lambda facts: None)
+    serve(parts.provisioning(home), lambda _facts: voice.say("the provisioning service is up"))
