@@ -1,15 +1,14 @@
 """What every key backend promises (`KeyStore`), run against each of them.
 
-A backend is one line in STORES: a function of a temporary folder that answers with a function that opens the store
-(each call as another process would, or the same object where keys end with it) and a function from a label to a
-reference. No key is asked for its private bytes: keys in an HSM have none to give.
+A backend is one line in STORES: a function that answers with a function that opens the store (each call as another
+process would, or the same object where keys end with it) and a function from a label to a reference. No key is asked
+for its private bytes: keys in an HSM have none to give.
 """
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -21,6 +20,7 @@ from leafward.errors import AlreadyExists, NotFound, SettingsError
 from leafward.keys.files import FileKeyStore
 from leafward.keys.key_store import KeyReference, KeyStore, PrivateKey
 from leafward.keys.memory import MemoryKeyStore
+from leafward.keys.passphrase import Passphrases, in_use, use
 from leafward.pki.key_types import KEY_TYPES, PRIVATE_KEY_CLASSES, KeyType, key_type_of
 
 
@@ -28,25 +28,60 @@ from leafward.pki.key_types import KEY_TYPES, PRIVATE_KEY_CLASSES, KeyType, key_
 class Backend:
     open: Callable[[], KeyStore]
     reference: Callable[[str], KeyReference]
-    key_types: tuple[str, ...]
+    key_types: tuple[str, ...] = tuple(KEY_TYPES)
 
 
-def files(folder: Path) -> Backend:
-    return Backend(FileKeyStore, lambda label: KeyReference("file", str(folder / "keys" / label)), tuple(KEY_TYPES))
+def files(request: pytest.FixtureRequest) -> Backend:
+    folder = request.getfixturevalue("tmp_path") / "keys"
+    return Backend(FileKeyStore, lambda label: KeyReference("file", str(folder / label)))
 
 
-def memory(_folder: Path) -> Backend:
+class EncryptedFiles(FileKeyStore):
+    """As whoever makes a key under a passphrase calls it; loading asks the process's passphrases."""
+
+    def generate(
+        self, reference: KeyReference, key_type: KeyType, passphrases: Passphrases | None = None
+    ) -> PrivateKey:
+        return super().generate(reference, key_type, passphrases or in_use())
+
+
+def encrypted_files(request: pytest.FixtureRequest) -> Backend:
+    secret = request.getfixturevalue("tmp_path") / "passphrase"
+    secret.write_text(PASSPHRASE + "\n")
+    secret.chmod(0o600)
+    use(Passphrases(file=secret, encrypt_new=True))
+    return replace(files(request), open=EncryptedFiles)
+
+
+def memory(_: pytest.FixtureRequest) -> Backend:
     store = MemoryKeyStore()
-    return Backend(lambda: store, lambda label: KeyReference("memory", label), tuple(KEY_TYPES))
+    return Backend(lambda: store, lambda label: KeyReference("memory", label))
 
 
-STORES = {"file": files, "memory": memory}
+def token(request: pytest.FixtureRequest) -> Backend:
+    hsm = request.getfixturevalue("soft_hsm")
+    from leafward.keys.pkcs11 import Pkcs11KeyStore
+    from leafward.keys.pkcs11_objects import MADE_HERE
+
+    return Backend(Pkcs11KeyStore, hsm.reference, MADE_HERE)
+
+
+def tpm(request: pytest.FixtureRequest) -> Backend:
+    folder = request.getfixturevalue("swtpm").folder
+    from leafward.keys.tpm import TpmKeyStore
+
+    types = ("ec-p256", "ec-p384", "rsa-2048")
+    return Backend(TpmKeyStore, lambda label: KeyReference("tpm", str(folder / "keys" / label)), types)
+
+
+STORES = {"file": files, "encrypted file": encrypted_files, "memory": memory, "pkcs11": token, "tpm": tpm}
 P256 = KEY_TYPES["ec-p256"]
+PASSPHRASE = "under the ninth flagstone"
 
 
 @pytest.fixture(params=STORES)
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return STORES[request.param](tmp_path)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    return STORES[request.param](request)
 
 
 def public_bytes(key: PrivateKey) -> bytes:

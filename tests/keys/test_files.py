@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.x509.oid import NameOID
 
 from leafward.errors import AlreadyExists, KeyUnavailable, NotFound, SettingsError
+from leafward.keys.encrypted_pkcs8 import encrypted_pem
 from leafward.keys.files import FileKeyStore
 from leafward.keys.key_store import KeyReference
+from leafward.keys.passphrase import Passphrases, use
 from leafward.pki.key_types import KEY_TYPES
 
 PEM = serialization.Encoding.PEM
@@ -66,10 +69,52 @@ def test_file_that_is_even_more_private_is_taken(path: Path) -> None:
 
 @pytest.mark.parametrize("form", [PKCS8, TRADITIONAL], ids=["PKCS#8", "SEC 1 or PKCS#1"])
 @pytest.mark.parametrize("key", [an_ec_key(), rsa.generate_private_key(65537, 2048)], ids=["ec", "rsa"])
-def test_encrypted_key_is_refused_with_what_to_do(path: Path, key, form) -> None:
-    with pytest.raises(KeyUnavailable, match="is encrypted") as caught:
-        STORE.load(put(path, key.private_bytes(PEM, form, ENCRYPTED)))
-    assert f"openssl pkey -in {path}" in (caught.value.hint or "")
+def test_encrypted_key_opens_with_its_passphrase_only(path: Path, key, form) -> None:
+    """Others' encrypted keys: none -> what to do; a wrong one -> refused at once, unsaid; the right one -> the key."""
+    reference = put(path, key.private_bytes(PEM, form, ENCRYPTED))
+    with pytest.raises(KeyUnavailable, match="is encrypted") as none:
+        STORE.load(reference)
+    assert "--passphrase-file" in (none.value.hint or "")
+    asked: list[str] = []
+    with pytest.raises(KeyUnavailable, match="does not open") as wrong:
+        STORE.load(reference, Passphrases(ask=lambda prompt: asked.append(prompt) or "not 1234"))
+    assert len(asked) == 1
+    assert "not 1234" not in f"{wrong.value} {wrong.value.hint} {wrong.value!r}"
+    assert wrong.value.__cause__ is None
+    assert STORE.load(reference, Passphrases(ask=lambda _: "1234")).public_key() == key.public_key()
+
+
+@pytest.mark.parametrize("key_type", ["ec-p256", "rsa-2048", "ed25519", "ml-dsa-65"])
+def test_new_encrypted_key(path: Path, key_type: str) -> None:
+    """encrypt_new -> PKCS#8 under scrypt and AES-256, which cryptography and, for what it knows, OpenSSL open."""
+    key = STORE.generate(reference_to(path), KEY_TYPES[key_type], Passphrases(encrypt_new=True, ask=lambda _: "längst"))
+    pem = path.read_bytes()
+    assert pem.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert serialization.load_pem_private_key(pem, "längst".encode()).public_key() == key.public_key()
+    with pytest.raises(ValueError, match=r"[Ii]ncorrect|[Bb]ad|decrypt"):
+        serialization.load_pem_private_key(pem, b"laengst")
+    if key_type != "ml-dsa-65":
+        command = ["openssl", "pkey", "-in", str(path), "-passin", "env:PASSPHRASE", "-noout", "-check"]
+        subprocess.run(command, check=True, env={**os.environ, "PASSPHRASE": "längst"}, capture_output=True, timeout=30)
+    shown = subprocess.run(["openssl", "asn1parse", "-in", str(path)], check=True, capture_output=True, timeout=30)
+    assert b":scrypt" in shown.stdout
+    assert b":aes-256-cbc" in shown.stdout
+
+
+def test_no_two_encryptions_are_alike(path: Path, tmp_path: Path) -> None:
+    key = an_ec_key()
+    assert encrypted_pem(key, "a") != encrypted_pem(key, "a")
+    with pytest.raises(ValueError, match="empty"):
+        encrypted_pem(key, "")
+
+
+def test_other_keys_of_the_process_stay_plain(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A passphrase is there, and the process is told to encrypt -> only whoever hands that on makes encrypted keys."""
+    monkeypatch.setenv("LEAFWARD_PASSPHRASE", "1234")
+    use(Passphrases(encrypt_new=True))
+    STORE.generate(reference_to(path), P256)
+    assert path.read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----\n")
 
 
 @pytest.mark.parametrize("key", [an_ec_key(), rsa.generate_private_key(65537, 2048)], ids=["ec", "rsa"])

@@ -1,5 +1,6 @@
 """keys/key_store.py and keys/key_reference.py: a name of a key finds its backend, and keeps its secrets."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,9 @@ def test_unknown_scheme_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("scheme", key_store.BACKENDS)
 def test_every_backend_loads_and_is_one_object(scheme: str) -> None:
+    for module, extra in key_store.EXTRAS.items():
+        if extra == scheme:
+            pytest.importorskip(module, reason=f"the Python module {module} is not installed")
     store = key_store_for(KeyReference(scheme, "/x"))
     assert store.scheme == scheme
     assert key_store_for(KeyReference(scheme, "/y")) is store
@@ -86,3 +90,27 @@ def test_key_type_that_cannot_be_made() -> None:
     unknown = KeyType("rot13", "rot", 13, None, object)
     with pytest.raises(KeyUnavailable, match="ec-p256"):
         new_private_key(unknown)
+
+
+@pytest.mark.parametrize(("scheme", "module", "extra"), [("pkcs11", "pkcs11", "pkcs11"), ("tpm", "tpm2_pytss", "tpm")])
+def test_backend_whose_library_is_not_installed(monkeypatch, scheme: str, module: str, extra: str) -> None:
+    """The extra is missing -> KeyUnavailable that says how to get it, and other keys work."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] == module or name.startswith((f"leafward.keys.{scheme}", "leafward.keys.tpm")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Absent(module), *sys.meta_path])
+    key_store._backend.cache_clear()
+    with pytest.raises(KeyUnavailable, match=f"'{module}.*' is not installed") as caught:
+        open_key(KeyReference(scheme, "/x"))
+    assert f"leafward[{extra}]" in (caught.value.hint or "")
+
+
+class Absent:
+    """An import finder that says of one package that it is not there."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name.partition(".")[0] == self.module:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)

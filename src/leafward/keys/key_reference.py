@@ -7,7 +7,7 @@ from leafward.errors import SettingsError
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 # A PKCS#11 URI may carry the token's PIN (RFC 7512 2.4), a TPM reference an authorisation value.
-_SECRET = re.compile(r"\b(pin-value|pin|auth)=[^&;?]*")
+_SECRET = re.compile(r"\b(pin-value|pin|auth)=[^&;?]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Protocol, cast
 
-from leafward.errors import SettingsError
+from leafward.errors import KeyUnavailable, SettingsError
 from leafward.keys.key_reference import KeyReference
+from leafward.keys.passphrase import Passphrases
 from leafward.pki.key_types import KeyType, PrivateKey
 
 __all__ = [
@@ -30,8 +31,12 @@ BACKENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "file": ("leafward.keys.files", "FileKeyStore"),
         "memory": ("leafward.keys.memory", "MemoryKeyStore"),
+        "pkcs11": ("leafward.keys.pkcs11", "Pkcs11KeyStore"),
+        "tpm": ("leafward.keys.tpm", "TpmKeyStore"),
     }
 )
+# What a backend needs beyond the package itself: the module that is missing -> the extra that brings it.
+EXTRAS: Mapping[str, str] = MappingProxyType({"pkcs11": "pkcs11", "tpm2_pytss": "tpm"})
 
 
 class KeyStore(Protocol):
@@ -44,19 +49,23 @@ class KeyStore(Protocol):
     `generate` or `delete` returns, a power cut does not undo it. Atomicity: a kill during `generate` leaves the whole
     key or none.
 
-    A reference of another scheme, or one the backend cannot read, is refused with `SettingsError`.
+    A reference of another scheme, or one the backend cannot read, is refused with `SettingsError`. Where a passphrase
+    or PIN is needed it comes from `passphrases`, or else from what the process has been told (`passphrase.in_use`); a
+    wrong one is `KeyUnavailable`, and is not tried again.
     """
 
     scheme: str
 
-    def generate(self, reference: KeyReference, key_type: KeyType) -> PrivateKey:
-        """A new key, kept under `reference`.
+    def generate(
+        self, reference: KeyReference, key_type: KeyType, passphrases: Passphrases | None = None
+    ) -> PrivateKey:
+        """A new key, kept under `reference`; encrypted only where `passphrases` is given and says so.
 
         Raises `AlreadyExists`, changing nothing, when there is one; of several at once, one succeeds. Raises
         `KeyUnavailable` for a key type the backend has not, `StoreError` when it cannot write.
         """
 
-    def load(self, reference: KeyReference) -> PrivateKey:
+    def load(self, reference: KeyReference, passphrases: Passphrases | None = None) -> PrivateKey:
         """The key. Raises `NotFound` when there is none, `KeyUnavailable` when it must not or cannot be used."""
 
     def exists(self, reference: KeyReference) -> bool:
@@ -69,11 +78,21 @@ class KeyStore(Protocol):
 @functools.cache
 def _backend(scheme: str) -> KeyStore:
     module, name = BACKENDS[scheme]
-    return cast("KeyStore", getattr(importlib.import_module(module), name)())
+    try:
+        return cast("KeyStore", getattr(importlib.import_module(module), name)())
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        why = f"the Python module '{error.name}' is not installed"
+        raise KeyUnavailable(f"no {scheme} keys here", why=why, hint=f"pip install 'leafward[{extra}]'") from error
 
 
 def key_store_for(reference: KeyReference) -> KeyStore:
-    """The backend that keeps `reference`, one for the whole process. Raises `SettingsError` for an unknown scheme."""
+    """The backend that keeps `reference`, one for the whole process.
+
+    Raises `SettingsError` for an unknown scheme, `KeyUnavailable` when the library it needs is not installed.
+    """
     if reference.scheme not in BACKENDS:
         raise SettingsError(
             f"no key backend for '{reference.label}'",
@@ -83,14 +102,14 @@ def key_store_for(reference: KeyReference) -> KeyStore:
     return _backend(reference.scheme)
 
 
-def open_key(reference: KeyReference) -> PrivateKey:
+def open_key(reference: KeyReference, passphrases: Passphrases | None = None) -> PrivateKey:
     """`KeyStore.load` of the backend that keeps `reference`."""
-    return key_store_for(reference).load(reference)
+    return key_store_for(reference).load(reference, passphrases)
 
 
-def generate_key(reference: KeyReference, key_type: KeyType) -> PrivateKey:
+def generate_key(reference: KeyReference, key_type: KeyType, passphrases: Passphrases | None = None) -> PrivateKey:
     """`KeyStore.generate` of the backend that keeps `reference`."""
-    return key_store_for(reference).generate(reference, key_type)
+    return key_store_for(reference).generate(reference, key_type, passphrases)
 
 
 def key_exists(reference: KeyReference) -> bool:

@@ -5,6 +5,7 @@ import threading
 from leafward.errors import AlreadyExists, NotFound, SettingsError
 from leafward.keys.generation import new_private_key
 from leafward.keys.key_reference import KeyReference
+from leafward.keys.passphrase import Passphrases
 from leafward.pki.key_types import KeyType, PrivateKey
 
 
@@ -20,8 +21,11 @@ class MemoryKeyStore:
     def __repr__(self) -> str:
         return f"MemoryKeyStore({len(self._keys)} keys)"
 
-    def generate(self, reference: KeyReference, key_type: KeyType) -> PrivateKey:
-        """See `KeyStore.generate`."""
+    def generate(
+        self, reference: KeyReference, key_type: KeyType, passphrases: Passphrases | None = None
+    ) -> PrivateKey:
+        """See `KeyStore.generate`. There is no passphrase to a key in memory: `passphrases` is not asked."""
+        del passphrases
         key = new_private_key(key_type)
         with self._guard:
             if self._label(reference) in self._keys:
@@ -29,8 +33,9 @@ class MemoryKeyStore:
             self._keys[reference.rest] = key
         return key
 
-    def load(self, reference: KeyReference) -> PrivateKey:
+    def load(self, reference: KeyReference, passphrases: Passphrases | None = None) -> PrivateKey:
         """See `KeyStore.load`."""
+        del passphrases
         with self._guard:
             key = self._keys.get(self._label(reference))
         if key is None:
