@@ -15,7 +15,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -40,6 +40,8 @@ def key(label: str, kind: str = "ec-p256") -> Any:
         return rsa.generate_private_key(public_exponent=65537, key_size=int(kind[4:]))
     if kind == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
+    if kind == "ml-dsa-44":
+        return mldsa.MLDSA44PrivateKey.generate()
     if kind == "dsa":
         return dsa.generate_private_key(key_size=2048)
     curves = {"ec-p256": ec.SECP256R1, "ec-p384": ec.SECP384R1, "ec-p224": ec.SECP224R1, "ec-k256": ec.SECP256K1}

@@ -32,6 +32,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "leaf_device": {"common_name": "pump-7"},
     "verification": {"common_name": "0123456789ABCDEF"},
+    "authority_server": {"hosts": (parse_host("est.example"),)},
+    "ocsp_responder": {"common_name": "OCSP responder"},
 }
 
 

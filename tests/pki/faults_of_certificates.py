@@ -12,6 +12,7 @@ from tests.pki.chain_forge import (
     edge,
     key,
     name,
+    root,
     server,
     signed_over_sha1,
     usage,
@@ -174,6 +175,35 @@ def _() -> Fault:
     """the device CA may certify names below plant.example only"""
     constraints = x509.NameConstraints([x509.DNSName("plant.example")], None)
     return whole(server(ca("iotgateway.ca", edge().intermediate, extra=[(constraints, True)])))
+
+
+@fault("name-constraint-violated/common-name")
+def _() -> Fault:
+    """a leaf device without a SAN whose common name looks like a host's outside of the fence"""
+    constraints = x509.NameConstraints([x509.DNSName("plant.example")], None)
+    fenced = ca("iotgateway.ca", edge().intermediate, 1, extra=[(constraints, True)])
+    return whole(client(fenced, "pump.7"), purpose="client", host=None)
+
+
+@fault("post-quantum-chain")
+def _() -> Fault:
+    """the root has an ML-DSA key, all below it P-256 keys"""
+    top = root("Test Root ML-DSA", own_key=key("ml-dsa", "ml-dsa-44"), digest=None)
+    device_ca = ca("iotgateway.ca", top, 1, digest=None)
+    return whole(server(ca("iotedge workload ca", device_ca, 0)), openssl_can_tell=False)
+
+
+@fault("policy-not-nested")
+def _() -> Fault:
+    """the device CA works under another policy than its issuer"""
+    above = ca("Test Intermediate", edge().root, extra=[(_policy(1), False)])
+    device_ca = ca("iotgateway.ca", above, 1, extra=[(_policy(2), False)])
+    return whole(server(ca("iotedge workload ca", device_ca, 0)), "warning")
+
+
+def _policy(number: int) -> x509.CertificatePolicies:
+    oid = x509.ObjectIdentifier(f"1.3.6.1.4.1.99999.{number}")
+    return x509.CertificatePolicies([x509.PolicyInformation(oid, None)])
 
 
 @fault("certificate-malformed")

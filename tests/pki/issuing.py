@@ -43,7 +43,11 @@ def pyca_verify(chain: Chain, at: datetime, name: str | None) -> list[x509.Certi
     builder = PolicyBuilder().store(Store([chain.top])).time(at).max_chain_depth(10)
     between = list(chain.certificates[1:-1])
     if name is not None:
-        subject = x509.IPAddress(ip_address(name)) if re.fullmatch(r"[0-9.]+", name) else x509.DNSName(name)
+        subject = (
+            x509.IPAddress(ip_address(name))
+            if re.fullmatch(r"[0-9.]+|[0-9a-f:]+:[0-9a-f:]*", name)
+            else x509.DNSName(name)
+        )
         return builder.build_server_verifier(subject).verify(chain.leaf, between)
     # Its client verifier wants a SAN; most of our client certificates have none, as IoT Hub's have none.
     leaf = ExtensionPolicy.permit_all().require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, None)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ def test_oracles_with_rsa(hierarchy, tmp_path: Path) -> None:
     assert pyca_verify(chain, made.now, "192.0.2.7") == list(chain)
     usage = chain.leaf.extensions.get_extension_for_class(x509.KeyUsage).value
     assert (usage.digital_signature, usage.key_encipherment) == (True, True)
-    for kind in ("module_server", "leaf_device"):
+    for kind, encrypts in (("module_server", True), ("leaf_device", False)):
         usage = made.issue(kind).leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        assert not usage.key_encipherment
+        assert usage.key_encipherment is encrypts
 
 
 @pytest.mark.parametrize("host", ["gateway.example", "192.0.2.7", "edgehub"])
@@ -65,9 +66,18 @@ def test_each_name_of_the_hub(gateway, tmp_path: Path, host: str) -> None:
 @pytest.mark.parametrize("key_type", ["ed25519", "ml-dsa-44"])
 def test_other_key_types_issue(hierarchy, key_type: str) -> None:
     made = hierarchy(0, key_type)
-    chain = made.issue("hub_server")
+    options = {"now": made.now, "serial": hierarchy.serial(), "allow_post_quantum_server": True}
+    chain = made.workload_ca.prepare(profile("hub_server"), made.request("hub_server"), **options).sign()
     assert Chain.ordered(chain.certificates) == chain
     assert chain.leaf.signature_hash_algorithm is None
+
+
+def test_a_server_below_ml_dsa_is_refused_unless_asked_for(hierarchy) -> None:
+    """root (ML-DSA) -> device CA -> workload CA -> hub: TLS 1.2 cannot verify it; a leaf device below is issued."""
+    made = hierarchy(0, "ml-dsa-44")
+    assert refused_code(lambda: made.issue("hub_server", hierarchy.key("ec-p256"))) == "post-quantum-chain"
+    chain = made.issue("leaf_device")
+    assert all(child.verify_directly_issued_by(above) is None for child, above in pairwise(chain))
 
 
 def test_the_hash_goes_with_the_issuers_key(hierarchy) -> None:

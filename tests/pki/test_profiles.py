@@ -91,6 +91,28 @@ TABLE = {
         None,
         True,
     ),
+    "authority_server": (
+        "intermediate_ca",
+        "est.example",
+        30 * DAY,
+        False,
+        None,
+        END_USAGE,
+        (Eku.SERVER_AUTH, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")),
+        [(DNS, "est.example")],
+        False,
+    ),
+    "ocsp_responder": (
+        "intermediate_ca",
+        "OCSP responder",
+        14 * DAY,
+        False,
+        None,
+        END_USAGE,
+        Eku.OCSP_SIGNING,
+        None,
+        False,
+    ),
 }
 
 
@@ -154,7 +176,8 @@ def test_basic_constraints_and_key_usage(chains, kind: str) -> None:
 def test_purpose_and_alternative_names(chains, kind: str) -> None:
     *_, eku, san, _ = TABLE[kind]
     leaf = chains[kind].leaf
-    assert value(leaf, x509.ExtendedKeyUsage) == (None if eku is None else (x509.ExtendedKeyUsage([eku]), False))
+    usages = eku if isinstance(eku, tuple) else (eku,)
+    assert value(leaf, x509.ExtendedKeyUsage) == (None if eku is None else (x509.ExtendedKeyUsage(usages), False))
     got = value(leaf, x509.SubjectAlternativeName)
     assert (got and ([(type(name), str(name.value)) for name in got[0]], got[1])) == (san and (san, False))
 

@@ -13,14 +13,39 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from leafward.errors import RequestError, RuleViolation
+from leafward.pki.admission import check_key_belongs
+from leafward.pki.constraints import (
+    NO_RESTRICTIONS,
+    Restrictions,
+    fence,
+    parse_permitted_dns,
+    policies_extension,
+    policies_of,
+)
+from leafward.pki.extension import subject_key_id, value
 from leafward.pki.key_types import PublicKey
-from leafward.pki.names import MAX_COMMON_NAME, Host, HostName, parse_common_name, parse_host, parse_serial_number
+from leafward.pki.names import (
+    MAX_COMMON_NAME,
+    Host,
+    HostName,
+    common_name,
+    parse_common_name,
+    parse_host,
+    parse_serial_number,
+    subject,
+)
+from leafward.pki.pointers import NO_POINTERS, Pointers
 from leafward.pki.profile import (
+    AUTHORITY_INFORMATION_ACCESS,
     AUTHORITY_KEY_IDENTIFIER,
     BASIC_CONSTRAINTS,
+    CERTIFICATE_POLICIES,
+    CRL_DISTRIBUTION_POINTS,
     EXTENDED_KEY_USAGE,
     KEY_USAGE,
+    NAME_CONSTRAINTS,
     NO_REV_AVAIL,
+    OCSP_NO_CHECK,
     SUBJECT_ALTERNATIVE_NAME,
     SUBJECT_KEY_IDENTIFIER,
     Presence,
@@ -52,11 +77,24 @@ class Names:
     common_name: str | None
     serial_number: str | None
     alternative: tuple[x509.GeneralName, ...]
+    repeated: x509.Certificate | None = None
+    whole: x509.Name | None = None
+
+    @property
+    def subject(self) -> x509.Name:
+        """The subject: the whole one where it is given, byte for byte, else CN and serialNumber."""
+        return self.whole or subject(self.common_name, self.serial_number)
 
     @property
     def subject_is_empty(self) -> bool:
         """True where the SAN alone says who it is."""
-        return self.common_name is None and self.serial_number is None
+        return not self.subject.rdns
+
+    def key_identifier(self, public_key: PublicKey) -> x509.SubjectKeyIdentifier:
+        """The SKI: a repeated certificate's own, which those below it name; else RFC 5280 4.2.1.2 method 1."""
+        if self.repeated and (repeated := subject_key_id(self.repeated)):
+            return x509.SubjectKeyIdentifier(repeated)
+        return x509.SubjectKeyIdentifier.from_public_key(public_key)
 
 
 def names_of(profile: Profile, request: CertificateRequest) -> Names:
@@ -66,18 +104,21 @@ def names_of(profile: Profile, request: CertificateRequest) -> Names:
     ("san-missing", "common-name-too-long").
     """
     row = profile.subject
-    common_name = request.common_name if request.common_name is not None else row.default_common_name
+    wanted = request.common_name if request.common_name is not None else row.default_common_name
     _hold(profile, "hosts", row.hosts, bool(request.hosts))
     _hold(profile, "extra_dns", row.extra_dns, bool(request.extra_dns))
     _hold(profile, "uris", row.uris, bool(request.uris))
-    _hold(profile, "common_name", row.common_name, common_name is not None)
+    _hold(profile, "repeats", row.repeats, request.repeats is not None)
+    if request.repeats is not None:
+        return _repeated(request, request.repeats)
+    _hold(profile, "common_name", row.common_name, wanted is not None)
     _hold(profile, "serial_number", row.serial_number, request.serial_number is not None)
     if row.from_host:
-        common_name = _server_common_name(request)
-    elif common_name is not None:
-        common_name = _fitting_common_name(common_name)
+        wanted = _server_common_name(request)
+    elif wanted is not None:
+        wanted = _fitting_common_name(wanted)
     serial_number = None if request.serial_number is None else parse_serial_number(request.serial_number)
-    return Names(common_name, serial_number, tuple(dict.fromkeys(_general_names(request))))
+    return Names(wanted, serial_number, tuple(dict.fromkeys(_general_names(request))))
 
 
 def extensions(
@@ -89,16 +130,24 @@ def extensions(
     validity: Validity,
     now: datetime,
     path_length: int | None,
+    restrictions: Restrictions = NO_RESTRICTIONS,
+    pointers: Pointers = NO_POINTERS,
 ) -> Iterator[tuple[x509.ExtensionType, bool]]:
     """(extension, critical) in the order of the profile's table."""
+    unrevoked = _no_rev_avail(validity, now) if profile.row(NO_REV_AVAIL) else None
     values: dict[x509.ObjectIdentifier, x509.ExtensionType | None] = {
         BASIC_CONSTRAINTS: x509.BasicConstraints(profile.ca, path_length if profile.ca else None),
-        KEY_USAGE: _key_usage(profile, public_key),
+        KEY_USAGE: key_usage(profile, public_key),
         EXTENDED_KEY_USAGE: x509.ExtendedKeyUsage(profile.extended_key_usage) if profile.extended_key_usage else None,
         SUBJECT_ALTERNATIVE_NAME: x509.SubjectAlternativeName(names.alternative) if names.alternative else None,
-        SUBJECT_KEY_IDENTIFIER: x509.SubjectKeyIdentifier.from_public_key(public_key),
+        NAME_CONSTRAINTS: restrictions.names,
+        CERTIFICATE_POLICIES: restrictions.policies,
+        SUBJECT_KEY_IDENTIFIER: names.key_identifier(public_key),
         AUTHORITY_KEY_IDENTIFIER: authority,
-        NO_REV_AVAIL: _no_rev_avail(validity, now),
+        CRL_DISTRIBUTION_POINTS: None if unrevoked else pointers.distribution_points,
+        AUTHORITY_INFORMATION_ACCESS: None if unrevoked else pointers.information_access,
+        NO_REV_AVAIL: unrevoked,
+        OCSP_NO_CHECK: x509.OCSPNoCheck(),
     }
     for row in profile.extensions:
         value = values[row.oid]
@@ -107,6 +156,24 @@ def extensions(
         if value is not None:
             critical = row.critical or (row.oid == SUBJECT_ALTERNATIVE_NAME and names.subject_is_empty)
             yield value, critical
+
+
+def restrictions_of(profile: Profile, request: CertificateRequest, issuer: x509.Certificate | None) -> Restrictions:
+    """The fence and the policies that the profile lets the request have; `issuer` None is for a self-signed one.
+
+    What repeats a certificate has that one's. A certificate that asks for no policy and stands below the maker's CAs
+    has its issuer's: a policy counts only where every certificate of a path names it (RFC 5280 6.1.3 (d)).
+    """
+    fenced = bool(request.permit_dns or request.permit_ip)
+    _hold(profile, "name constraints", _presence(profile, NAME_CONSTRAINTS), fenced)
+    _hold(profile, "policies", _presence(profile, CERTIFICATE_POLICIES), bool(request.policies))
+    if request.repeats is not None:
+        constraints = value(request.repeats, x509.NameConstraints)
+        return Restrictions(constraints, policies_extension(request.policies or policies_of(request.repeats)))
+    names = fence(tuple(map(parse_permitted_dns, request.permit_dns)), request.permit_ip)
+    inherits = issuer is not None and CERTIFICATE_POLICIES in {row.oid for row in profile.extensions}
+    inherited = policies_of(issuer) if issuer is not None and inherits else ()
+    return Restrictions(names, policies_extension(request.policies or inherited))
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
@@ -121,6 +188,17 @@ def authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdent
 def own_key_identifier(public_key: PublicKey) -> x509.AuthorityKeyIdentifier:
     """The AKI of a certificate that its own key signs (RFC 5280 4.2.1.2 method 1)."""
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)
+
+
+def _presence(profile: Profile, oid: x509.ObjectIdentifier) -> Presence:
+    row = profile.row(oid)
+    return Presence.ABSENT if row is None else row.presence
+
+
+def _repeated(request: CertificateRequest, certificate: x509.Certificate) -> Names:
+    """Another certificate for a CA that has one: the same name for the same key, or it would be another CA."""
+    check_key_belongs(certificate, request.public_key)
+    return Names(common_name(certificate.subject), None, (), certificate, certificate.subject)
 
 
 def _hold(profile: Profile, field: str, presence: Presence, given: bool) -> None:
@@ -170,7 +248,8 @@ def _general_name(host: Host) -> x509.GeneralName:
     return x509.DNSName(host.text) if isinstance(host, HostName) else x509.IPAddress(host)
 
 
-def _key_usage(profile: Profile, public_key: PublicKey) -> x509.KeyUsage:
+def key_usage(profile: Profile, public_key: PublicKey) -> x509.KeyUsage:
+    """The key usage of a profile, for a key of this kind."""
     wanted = profile.key_usage
     if isinstance(public_key, rsa.RSAPublicKey):
         wanted |= profile.key_usage_with_rsa

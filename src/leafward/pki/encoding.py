@@ -155,7 +155,9 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
     try:
         return x509.load_der_x509_csr(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise EncodingError("the certificate request does not decode", why=str(error) or None) from error
+        why = "there are no bytes" if not data.strip() else str(error) or None
+        hint = "make it again with the key it is for: openssl req -new -key KEY -out REQUEST"
+        raise EncodingError("the certificate request does not decode", why=why, hint=hint) from error
 
 
 def request_to_pem(request: x509.CertificateSigningRequest) -> bytes:

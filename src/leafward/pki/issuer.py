@@ -4,6 +4,8 @@ What is signed is what was checked: `Prepared` holds the finished builder and co
 the rules saw. The issuer's key is a handle; it is asked for its public half and for a signature, never for its bytes.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
@@ -13,18 +15,26 @@ from cryptography import x509
 from leafward.errors import RequestError, RuleViolation
 from leafward.pki.admission import RSA_2048_RULE, check_chain, check_key_belongs, check_rsa_2048, check_serial
 from leafward.pki.chain import Chain
-from leafward.pki.contents import Names, authority_key_identifier, extensions, names_of, own_key_identifier
+from leafward.pki.constraints import Restrictions, are_constrained
+from leafward.pki.contents import (
+    Names,
+    authority_key_identifier,
+    extensions,
+    names_of,
+    own_key_identifier,
+    restrictions_of,
+)
 from leafward.pki.extension import path_length as path_length_of
 from leafward.pki.issuer_kind import check_issuer_kind
 from leafward.pki.key_types import PrivateKey, key_type_of
-from leafward.pki.names import subject
 from leafward.pki.prepared import Prepared
-from leafward.pki.profile import SERVER_AUTH, Profile
+from leafward.pki.profile import OCSP_SIGNING, SERVER_AUTH, Profile
 from leafward.pki.profiles import profile as profile_of
 from leafward.pki.rehearsal import shadow_of, signed_by_throw_away
 from leafward.pki.request import CertificateRequest, check_key
 from leafward.pki.rule import Context, Purpose
 from leafward.pki.rules import RULES, refuse
+from leafward.pki.rules.post_quantum_chain import CODE as POST_QUANTUM_RULE
 from leafward.pki.validity import FOREVER, Validity
 
 
@@ -46,6 +56,11 @@ class Issuer:
 
     def __repr__(self) -> str:
         return f"<Issuer {self.chain.leaf.subject.rfc4514_string()!r}>"
+
+    @property
+    def key(self) -> PrivateKey:
+        """The handle of the CA's key, for those who sign for this CA elsewhere: a lot's certificates, CRLs, answers."""
+        return self._key
 
     @classmethod
     def self_signed_root(
@@ -74,11 +89,13 @@ class Issuer:
         lifetime: timedelta | None = None,
         path_length: int | None = None,
         allow_rsa_2048_after_2030: bool = False,
+        allow_post_quantum_server: bool = False,
     ) -> Prepared:
         """A certificate of a kind for a request, checked and judged, ready to be signed once.
 
         `now` is aware UTC; `lifetime` None is the profile's, and each is capped by the issuer's end. `path_length` is
-        for kinds that leave it open; without it, it is one less than the issuer's, or none.
+        for kinds that leave it open; without it, it is one less than the issuer's, or none. A server certificate below
+        an ML-DSA key, which no TLS 1.2 client verifies, is made with `allow_post_quantum_server` only.
 
         Raises `RequestError`, `NameFormatError` for what the request may not ask, `RuleViolation` for what a rule
         refuses: nothing has been signed then.
@@ -88,7 +105,8 @@ class Issuer:
         builder = _builder(
             profile,
             request,
-            names_of(profile, request),
+            self._names(profile, request),
+            restrictions=restrictions_of(profile, request, self.chain.leaf),
             issuer_name=self.chain.leaf.subject,
             authority=self._authority,
             validity=validity,
@@ -99,7 +117,8 @@ class Issuer:
         check_rsa_2048(request.public_key, validity, allow_rsa_2048_after_2030)
         rehearsal = signed_by_throw_away(builder, self.key_type)
         chain = Chain((rehearsal, *self._shadow))
-        _judge(chain, profile, request, now, allow_rsa_2048_after_2030)
+        allowed = {RSA_2048_RULE: allow_rsa_2048_after_2030, POST_QUANTUM_RULE: allow_post_quantum_server}
+        _judge(chain, profile, request, now, allowed)
         check_issuer_kind(profile, self.chain.leaf, self._kind)
         return Prepared(builder, self._key, self.key_type, rehearsal=rehearsal, issuer=self.chain)
 
@@ -110,6 +129,16 @@ class Issuer:
     @cached_property
     def _authority(self) -> x509.AuthorityKeyIdentifier:
         return authority_key_identifier(self.chain.leaf)
+
+    def _names(self, profile: Profile, request: CertificateRequest) -> Names:
+        """The names, without an address as common name where a CA above is fenced: OpenSSL would take it for a DNS
+        name outside of the fence. Servers are called by their SAN.
+        """
+        names = names_of(profile, request)
+        addressed = any(
+            isinstance(one, x509.IPAddress) and str(one.value) == names.common_name for one in names.alternative
+        )
+        return replace(names, common_name=None) if addressed and are_constrained(self.chain) else names
 
     def _validity(self, profile: Profile, now: datetime, lifetime: timedelta | None) -> Validity:
         """Inside the window of every certificate above: a chain ends with the first of its certificates that ends."""
@@ -132,8 +161,12 @@ def prepare_root(
     lifetime: timedelta | None = None,
     path_length: int | None = None,
     allow_rsa_2048_after_2030: bool = False,
+    whole_name: x509.Name | None = None,
 ) -> Prepared:
-    """A self-signed root CA; `lifetime` FOREVER gives one without an end. Raises as `Issuer.prepare`."""
+    """A self-signed root CA; `lifetime` FOREVER gives one without an end. Raises as `Issuer.prepare`.
+
+    `whole_name` is the subject where it is more than the common name: another root's, whose place this one takes.
+    """
     return _prepare_self_signed(
         profile_of("root_ca"),
         key,
@@ -143,6 +176,7 @@ def prepare_root(
         lifetime=lifetime,
         path_length=path_length,
         allow_rsa_2048_after_2030=allow_rsa_2048_after_2030,
+        whole_name=whole_name,
     )
 
 
@@ -163,17 +197,19 @@ def _prepare_self_signed(
     lifetime: timedelta | None,
     path_length: int | None = None,
     allow_rsa_2048_after_2030: bool = False,
+    whole_name: x509.Name | None = None,
 ) -> Prepared:
     public_key = key.public_key()
     request = CertificateRequest(public_key=public_key, common_name=common_name)
     check_serial(serial)
-    names = names_of(profile, request)
+    names = replace(names_of(profile, request), whole=whole_name)
     validity = Validity.starting(now, _lifetime(profile, lifetime), None)
     builder = _builder(
         profile,
         request,
         names,
-        issuer_name=subject(names.common_name),
+        restrictions=restrictions_of(profile, request, None),
+        issuer_name=names.subject,
         authority=own_key_identifier(public_key),
         validity=validity,
         now=now,
@@ -183,7 +219,7 @@ def _prepare_self_signed(
     check_rsa_2048(public_key, validity, allow_rsa_2048_after_2030)
     key_type = key_type_of(public_key)
     rehearsal = signed_by_throw_away(builder, key_type)
-    _judge(shadow_of(Chain.of(rehearsal)), profile, None, now, allow_rsa_2048_after_2030)
+    _judge(shadow_of(Chain.of(rehearsal)), profile, None, now, {RSA_2048_RULE: allow_rsa_2048_after_2030})
     return Prepared(builder, key, key_type, rehearsal=rehearsal, issuer=None)
 
 
@@ -192,6 +228,7 @@ def _builder(
     request: CertificateRequest,
     names: Names,
     *,
+    restrictions: Restrictions,
     issuer_name: x509.Name,
     authority: x509.AuthorityKeyIdentifier,
     validity: Validity,
@@ -205,7 +242,7 @@ def _builder(
         raise RequestError("the request asks to be a CA", why=why, hint="make the request without them")
     builder = (
         x509.CertificateBuilder()
-        .subject_name(subject(names.common_name, names.serial_number))
+        .subject_name(names.subject)
         .issuer_name(issuer_name)
         .public_key(request.public_key)
         .serial_number(serial)
@@ -220,16 +257,18 @@ def _builder(
         validity=validity,
         now=now,
         path_length=path_length,
+        restrictions=restrictions,
+        pointers=request.pointers,
     ):
         builder = builder.add_extension(extension, critical)
     return builder
 
 
 def _judge(
-    chain: Chain, profile: Profile, request: CertificateRequest | None, now: datetime, old_rsa_allowed: bool
+    chain: Chain, profile: Profile, request: CertificateRequest | None, now: datetime, allowed: Mapping[str, bool]
 ) -> None:
     """Lets every rule see the throw-away chain. A self-signed one has a shadow's key, so no key is named with it."""
-    purpose: Purpose = "ca" if profile.ca else "server" if SERVER_AUTH in profile.extended_key_usage else "client"
+    purpose = _purpose(profile)
     context = Context(
         chain=chain,
         now=now,
@@ -238,8 +277,16 @@ def _judge(
         key=request.public_key if request else None,
         depth_below=(path_length_of(chain.leaf) or 0) if profile.ca else 0,
     )
-    rules = tuple(rule for rule in RULES if not (old_rsa_allowed and rule.code == RSA_2048_RULE))
+    rules = tuple(rule for rule in RULES if not allowed.get(rule.code))
     refuse(context, rules)
+
+
+def _purpose(profile: Profile) -> Purpose:
+    if profile.ca:
+        return "ca"
+    if OCSP_SIGNING in profile.extended_key_usage:
+        return "responder"
+    return "server" if SERVER_AUTH in profile.extended_key_usage else "client"
 
 
 def _lifetime(profile: Profile, asked: timedelta | None) -> timedelta:

@@ -15,8 +15,10 @@ from leafward.pki.extension import authority_key_id, serial_number, subject_key_
 
 # A hub checks many leaves under the same few CAs: their signatures are remembered, and no more than these.
 REMEMBERED_SIGNATURES = 512
-# A peer chooses the keys of the chain it sends; one check with a larger key takes milliseconds.
+# A peer chooses the keys of the chain it sends; one check with a larger key, or with an exponent of the key's own size
+# instead of 65537, takes milliseconds.
 MOST_RSA_BITS = 8192
+MOST_RSA_EXPONENT = 2**32
 
 _PLAIN = (
     ed25519.Ed25519PublicKey,
@@ -91,13 +93,18 @@ def _verify(child: x509.Certificate, issuer: x509.Certificate) -> None:
         key.verify(signature, signed, parameters)
     elif (
         isinstance(key, rsa.RSAPublicKey)
-        and key.key_size <= MOST_RSA_BITS
+        and is_affordable(key)
         and isinstance(parameters, padding.PKCS1v15 | padding.PSS)
         and digest is not None
     ):
         key.verify(signature, signed, parameters, digest)
     else:
         raise InvalidSignature
+
+
+def is_affordable(key: rsa.RSAPublicKey) -> bool:
+    """Whether a check of a signature with this key is short, whoever chose the key."""
+    return key.key_size <= MOST_RSA_BITS and key.public_numbers().e <= MOST_RSA_EXPONENT
 
 
 def names_itself(certificate: x509.Certificate) -> bool:

@@ -17,10 +17,16 @@ EXTENDED_KEY_USAGE = ExtensionOID.EXTENDED_KEY_USAGE
 SUBJECT_ALTERNATIVE_NAME = ExtensionOID.SUBJECT_ALTERNATIVE_NAME
 SUBJECT_KEY_IDENTIFIER = ExtensionOID.SUBJECT_KEY_IDENTIFIER
 AUTHORITY_KEY_IDENTIFIER = ExtensionOID.AUTHORITY_KEY_IDENTIFIER
+NAME_CONSTRAINTS = ExtensionOID.NAME_CONSTRAINTS
+CERTIFICATE_POLICIES = ExtensionOID.CERTIFICATE_POLICIES
+CRL_DISTRIBUTION_POINTS = ExtensionOID.CRL_DISTRIBUTION_POINTS
+AUTHORITY_INFORMATION_ACCESS = ExtensionOID.AUTHORITY_INFORMATION_ACCESS
 NO_REV_AVAIL = ObjectIdentifier("2.5.29.56")  # RFC 9608
+OCSP_NO_CHECK = ExtensionOID.OCSP_NO_CHECK
 
 SERVER_AUTH = ExtendedKeyUsageOID.SERVER_AUTH
 CLIENT_AUTH = ExtendedKeyUsageOID.CLIENT_AUTH
+OCSP_SIGNING = ExtendedKeyUsageOID.OCSP_SIGNING
 
 
 class Presence(Enum):
@@ -42,13 +48,17 @@ class ExtensionRow:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRow:
-    """Which names a request may bring. `from_host`: the CN is the first host, or none where that is too long."""
+    """Which names a request may bring. `from_host`: the CN is the first host, or none where that is too long.
+
+    `repeats`: the certificate may repeat the whole name of a CA that has one already, for the same key (cross-signing).
+    """
 
     common_name: Presence = Presence.REQUIRED
     serial_number: Presence = Presence.ABSENT
     hosts: Presence = Presence.ABSENT
     extra_dns: Presence = Presence.ABSENT
     uris: Presence = Presence.ABSENT
+    repeats: Presence = Presence.ABSENT
     default_common_name: str | None = None
     from_host: bool = False
 
@@ -88,13 +98,31 @@ CA_EXTENSIONS = (
     ExtensionRow(SUBJECT_KEY_IDENTIFIER, _MUST, critical=False),
     ExtensionRow(AUTHORITY_KEY_IDENTIFIER, _MUST, critical=False),
 )
-# noRevAvail is in an end-entity certificate of seven days or less, and in no other (RFC 9608 section 3).
+# Where the issuer publishes what it revoked, if it publishes that anywhere. A root has none: nobody revokes it.
+REVOCATION_EXTENSIONS = (
+    ExtensionRow(CRL_DISTRIBUTION_POINTS, _MAY, critical=False),
+    ExtensionRow(AUTHORITY_INFORMATION_ACCESS, _MAY, critical=False),
+)
+# A CA whose key is elsewhere than its issuer's. The fence is critical (RFC 5280 4.2.1.10); a root has none, because no
+# verifier reads it there (RFC 5280 6.1.1 (d)).
+FENCED_CA_EXTENSIONS = (
+    *CA_EXTENSIONS,
+    ExtensionRow(NAME_CONSTRAINTS, _MAY, critical=True),
+    ExtensionRow(CERTIFICATE_POLICIES, _MAY, critical=False),
+    *REVOCATION_EXTENSIONS,
+)
+# The operator's own CA: its policies are those of the device CA above it.
+OPERATOR_CA_EXTENSIONS = (*CA_EXTENSIONS, ExtensionRow(CERTIFICATE_POLICIES, _MAY, critical=False))
+# noRevAvail is in an end-entity certificate of seven days or less, and in no other; none has it beside a place where
+# its revocation is told (RFC 9608 sections 3 and 4).
 END_ENTITY_EXTENSIONS = (
     ExtensionRow(BASIC_CONSTRAINTS, _MUST, critical=True),
     ExtensionRow(KEY_USAGE, _MUST, critical=True),
     ExtensionRow(EXTENDED_KEY_USAGE, _MUST, critical=False),
     ExtensionRow(SUBJECT_KEY_IDENTIFIER, _MUST, critical=False),
     ExtensionRow(AUTHORITY_KEY_IDENTIFIER, _MUST, critical=False),
+    ExtensionRow(CERTIFICATE_POLICIES, _MAY, critical=False),
+    *REVOCATION_EXTENSIONS,
     ExtensionRow(NO_REV_AVAIL, _MAY, critical=False),
 )
 # The SAN becomes critical where the subject is empty (RFC 5280 4.2.1.6).

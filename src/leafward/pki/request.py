@@ -5,6 +5,7 @@ extensions are never copied; one that asks to be a CA is remembered, so that the
 is not one.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -16,13 +17,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from leafward.errors import NameFormatError, RequestError, RuleViolation
+from leafward.errors import EncodingError, NameFormatError, RequestError, RuleViolation
+from leafward.pki.constraints import Network
 from leafward.pki.encoding import load_request
 from leafward.pki.key_types import PublicKey, key_type_of
 from leafward.pki.names import Host, HostName, parse_host
+from leafward.pki.pointers import NO_POINTERS, Pointers
 
 # Smaller exponents are broken by careless padding checks (FIPS 186-5 section 5.1 asks for more than 2**16).
 MIN_RSA_EXPONENT = 65537
+# Octets. The largest request of a key type in use here (ml-dsa-87, as PEM, with names) has less than half of it.
+MAX_REQUEST = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,9 @@ class CertificateRequest:
 
     `hosts` become dNSName and iPAddress entries, `extra_dns` further dNSName entries (a module's), `uris` the
     uniformResourceIdentifier entries. `asks_for_ca` is True where a PKCS#10 request wanted CA:TRUE or keyCertSign.
+    `permit_dns` and `permit_ip` fence a CA to these names, `policies` are what it works under; none of the three is
+    ever taken from a PKCS#10 request. `repeats` is a CA certificate whose whole name, key identifier and fence the new
+    one repeats for the same key, under another issuer: it is cross-signed. `pointers` are the issuer's to give.
     """
 
     public_key: PublicKey
@@ -40,6 +48,11 @@ class CertificateRequest:
     serial_number: str | None = None
     uris: tuple[str, ...] = ()
     asks_for_ca: bool = False
+    permit_dns: tuple[str, ...] = ()
+    permit_ip: tuple[Network, ...] = ()
+    policies: tuple[x509.ObjectIdentifier, ...] = ()
+    repeats: x509.Certificate | None = None
+    pointers: Pointers = NO_POINTERS
 
     @classmethod
     def from_csr(cls, data: bytes) -> Self:
@@ -48,18 +61,35 @@ class CertificateRequest:
         Raises `EncodingError` where it does not decode, `RequestError` where it is not signed by its own key or names
         what no certificate here has (a wildcard, an address as dNSName), `RuleViolation` for a weak key or signature.
         """
-        csr = load_request(data)
+        _refuse_large(data)
+        try:
+            with warnings.catch_warnings():
+                # A country of three letters is odd, and nobody here takes it from a request.
+                warnings.simplefilter("ignore", UserWarning)
+                return cls._of(load_request(data))
+        except (ValueError, x509.InvalidVersion) as error:
+            # `cryptography` decodes late: a broken name shows only when it is read.
+            raise EncodingError("the certificate request does not decode", why=str(error)) from error
+
+    @classmethod
+    def _of(cls, csr: x509.CertificateSigningRequest) -> Self:
         key = _proven_key(csr)
         extensions = _extensions(csr)
         hosts, uris = _alternative_names(extensions)
         return cls(
             public_key=key,
-            common_name=_single(csr.subject, NameOID.COMMON_NAME, "common name"),
+            common_name=_common_name(csr.subject),
             hosts=hosts,
             serial_number=_single(csr.subject, NameOID.SERIAL_NUMBER, "serial number"),
             uris=uris,
             asks_for_ca=_asks_for_ca(extensions),
         )
+
+
+def _refuse_large(data: bytes) -> None:
+    if len(data) > MAX_REQUEST:
+        why = f"got {len(data)} bytes, expected at most {MAX_REQUEST}"
+        raise RequestError("the certificate request is too large", why=why, hint="give the file with the request alone")
 
 
 def check_key(public_key: object) -> None:
@@ -97,6 +127,14 @@ def _single(name: x509.Name, oid: x509.ObjectIdentifier, words: str) -> str | No
     if len(found) > 1:
         raise RequestError(f"the request has more than one {words}", why=f"got {len(found)}", hint="name one")
     return str(found[0].value) if found else None
+
+
+def _common_name(name: x509.Name) -> str | None:
+    text = _single(name, NameOID.COMMON_NAME, "common name")
+    if text is not None and text.startswith("*."):
+        why = "a wildcard stands for every host of a domain, and no certificate here does"
+        raise RequestError(f"the request asks for the name {text!r}", why=why, hint="name one host")
+    return text
 
 
 def _asks_for_ca(extensions: x509.Extensions) -> bool:

@@ -1,7 +1,8 @@
 """Revocation by CRL: which list speaks for a certificate, whether it may be believed, and what it says.
 
-A list that is given and cannot be believed is a refusal, never ignored: somebody wanted the check made. An issuer
-without any list is not judged here.
+A list that is given and cannot be believed is a refusal, never ignored: somebody wanted the check made. So is it where
+the issuer's lists that are given all speak for other certificates (another part of its list, RFC 5280 6.3.3 (b)). An
+issuer without any list is not judged here.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,15 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from leafward.pki.extension import says_ca, serial_number, value
+from leafward.pki.extension import says_ca, serial_number, subject_key_id, value
 from leafward.pki.link import Link
+from leafward.pki.pointers import list_names
 
 RevocationList: TypeAlias = x509.CertificateRevocationList
+
+# Reasons by their names in RFC 5280 5.3.1. An entry without one is "unspecified"; a hold can be taken back.
+UNSPECIFIED = x509.ReasonFlags.unspecified.value
+HOLD, REMOVED = x509.ReasonFlags.certificate_hold.value, x509.ReasonFlags.remove_from_crl.value
 
 
 class Standing(StrEnum):
@@ -41,9 +47,10 @@ def look_up(link: Link, crls: Sequence[RevocationList], now: datetime) -> Answer
 
     A revocation counts however old the list is; otherwise the newest list decides (RFC 5280 6.3.3).
     """
-    theirs = [crl for crl in crls if _speaks_for(crl, link)]
+    issuers = [crl for crl in crls if _is_of(crl, link) and _is_of_its_kind(crl, link)]
+    theirs = [crl for crl in issuers if _covers(crl, link)]
     if not theirs:
-        return None
+        return Answer(Standing.UNUSABLE, _ANOTHER_PART) if issuers else None
     answers = [_ask(crl, link, now) for crl in theirs]
     for answer in answers:
         if answer.standing is Standing.REVOKED:
@@ -51,10 +58,30 @@ def look_up(link: Link, crls: Sequence[RevocationList], now: datetime) -> Answer
     return answers[theirs.index(max(theirs, key=lambda crl: crl.last_update_utc))]
 
 
-def _speaks_for(crl: RevocationList, link: Link) -> bool:
-    """The list bears the issuer's name, and covers certificates of the child's kind (RFC 5280 5.2.5)."""
+_ANOTHER_PART = "the issuer's lists that were given speak for other certificates (their distribution points differ)"
+
+
+def _is_of(crl: RevocationList, link: Link) -> bool:
+    """The list bears the issuer's name, and does not name another key of it: after a rollover two keys have one name.
+
+    RFC 5280 6.3.3 (c), (f).
+    """
     if crl.issuer.public_bytes() != link.child.issuer.public_bytes():
         return False
+    asked, had = _key_id(crl), subject_key_id(link.issuer)
+    return asked is None or had is None or asked == had
+
+
+def _covers(crl: RevocationList, link: Link) -> bool:
+    """A list with a distribution point covers those certificates alone that name it (RFC 5280 6.3.3 (b) (2) (i))."""
+    scope = _scope(crl)
+    if scope is None or (scope.full_name is None and scope.relative_name is None):
+        return True
+    return not list_names(link.child).isdisjoint(scope.full_name or ())
+
+
+def _is_of_its_kind(crl: RevocationList, link: Link) -> bool:
+    """The list is for certificates of the child's kind (RFC 5280 6.3.3 (b) (2) (ii), (iii))."""
     scope = _scope(crl)
     if scope is None:
         return True
@@ -67,7 +94,7 @@ def _ask(crl: RevocationList, link: Link, now: datetime) -> Answer:
     if why := _unusable(crl, link, now):
         return Answer(Standing.UNUSABLE, why)
     entry = crl.get_revoked_certificate_by_serial_number(serial_number(link.child))
-    if entry is not None and (reason := _reason(entry)) != "removeFromCRL":
+    if entry is not None and (reason := _reason(entry)) != REMOVED:
         return Answer(Standing.REVOKED, f"revoked at {_text(entry.revocation_date_utc)}, reason {reason}")
     if crl.next_update_utc is not None and now.replace(microsecond=0) > crl.next_update_utc:
         return Answer(
@@ -113,6 +140,13 @@ def _scope(crl: RevocationList) -> x509.IssuingDistributionPoint | None:
         return None
 
 
+def _key_id(crl: RevocationList) -> bytes | None:
+    try:
+        return crl.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+
+
 def _signed(crl: RevocationList, issuer: x509.Certificate) -> bool:
     try:
         return crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # other kinds raise TypeError
@@ -124,7 +158,7 @@ def _reason(entry: x509.RevokedCertificate) -> str:
     try:
         return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
     except (x509.ExtensionNotFound, ValueError):
-        return "unspecified"
+        return UNSPECIFIED
 
 
 def _text(at: datetime) -> str:

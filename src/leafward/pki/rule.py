@@ -24,7 +24,8 @@ from leafward.pki.summary import roles
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Who: TypeAlias = Literal["maker", "operator", "leaf", "network"]
 # "ca": the first certificate of the chain is itself to sign others (a new intermediate, a device CA at start).
-Purpose: TypeAlias = Literal["server", "client", "ca"]
+# "responder": it signs OCSP answers. Neither is a TLS peer's.
+Purpose: TypeAlias = Literal["server", "client", "ca", "responder"]
 
 
 class Step(IntEnum):

@@ -59,11 +59,11 @@ def verify(
     """Judges `chain.leaf`. The rest of the chain and `intermediates` are only material, in any order, unrelated
     certificates included. `now` is aware UTC. Without a `name` none is compared. Never raises for bad certificates.
 
-    Raises ValueError for a `now` without a time zone and for the purpose "ca", which is not a TLS peer's.
+    Raises ValueError for a `now` without a time zone and a purpose that is not a TLS peer's.
     """
     if now.tzinfo is None:
         raise ValueError("expected an aware time, got one without a zone")
-    if purpose == "ca":
+    if purpose not in ("server", "client"):
         raise ValueError("expected the purpose server or client")
     refusal = _refuse_input(chain, anchors, intermediates, crls)
     if refusal is not None:

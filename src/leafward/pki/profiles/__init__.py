@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from leafward.errors import UsageError
 from leafward.pki.profile import Profile
+from leafward.pki.profiles.authority_server import AUTHORITY_SERVER
 from leafward.pki.profiles.device_ca import DEVICE_CA
 from leafward.pki.profiles.device_identity import DEVICE_IDENTITY
 from leafward.pki.profiles.hub_server import HUB_SERVER
@@ -12,6 +13,7 @@ from leafward.pki.profiles.intermediate_ca import INTERMEDIATE_CA
 from leafward.pki.profiles.leaf_device import LEAF_DEVICE
 from leafward.pki.profiles.module_identity import MODULE_IDENTITY
 from leafward.pki.profiles.module_server import MODULE_SERVER
+from leafward.pki.profiles.ocsp_responder import OCSP_RESPONDER
 from leafward.pki.profiles.root_ca import ROOT_CA
 from leafward.pki.profiles.verification import VERIFICATION
 from leafward.pki.profiles.workload_ca import WORKLOAD_CA
@@ -27,6 +29,8 @@ _ALL = (
     MODULE_IDENTITY,
     LEAF_DEVICE,
     VERIFICATION,
+    AUTHORITY_SERVER,
+    OCSP_RESPONDER,
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({one.kind: one for one in _ALL})
 

@@ -7,7 +7,7 @@ ordinary certificate (CA:FALSE); its path length is 0, and the workload CA below
 
 from datetime import timedelta
 
-from leafward.pki.profile import CA_EXTENSIONS, CA_KEY_USAGE, Profile
+from leafward.pki.profile import CA_KEY_USAGE, FENCED_CA_EXTENSIONS, Profile
 
 DEVICE_CA = Profile(
     kind="device_ca",
@@ -16,5 +16,5 @@ DEVICE_CA = Profile(
     path_length=1,
     lifetime=timedelta(days=10 * 365 + 2),
     key_usage=CA_KEY_USAGE,
-    extensions=CA_EXTENSIONS,
+    extensions=FENCED_CA_EXTENSIONS,
 )

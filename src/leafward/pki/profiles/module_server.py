@@ -21,6 +21,8 @@ MODULE_SERVER = Profile(
     ca=False,
     lifetime=timedelta(days=30),
     key_usage=END_ENTITY_KEY_USAGE,
+    # TLS 1.2 clients without forward secrecy encrypt to an RSA key; NSS refuses a server's without it.
+    key_usage_with_rsa=frozenset({"key_encipherment"}),
     extended_key_usage=(SERVER_AUTH,),
     extensions=NAMED_EXTENSIONS,
     subject=SubjectRow(

@@ -7,7 +7,7 @@ be renewed every few minutes: five minutes or less left are refused.
 
 from datetime import timedelta
 
-from leafward.pki.profile import CA_EXTENSIONS, CA_KEY_USAGE, Presence, Profile, SubjectRow
+from leafward.pki.profile import CA_KEY_USAGE, OPERATOR_CA_EXTENSIONS, Presence, Profile, SubjectRow
 
 WORKLOAD_CA = Profile(
     kind="workload_ca",
@@ -16,7 +16,7 @@ WORKLOAD_CA = Profile(
     path_length=0,
     lifetime=timedelta(days=365),
     key_usage=CA_KEY_USAGE,
-    extensions=CA_EXTENSIONS,
+    extensions=OPERATOR_CA_EXTENSIONS,
     subject=SubjectRow(common_name=Presence.OPTIONAL, default_common_name="iotedge workload ca"),
     issuer_margin=timedelta(minutes=5),
 )

@@ -73,9 +73,10 @@ def refused_when_issuing(context: Context, finding: Finding) -> bool:
 
 def violation(finding: Finding) -> RuleViolation:
     """A finding as the error to raise."""
-    return RuleViolation(
-        finding.code, finding.title, why=finding.reason.removeprefix(f"{finding.title}: "), hint=finding.fix
-    )
+    subject = finding.evidence.get("subject")
+    where = f"{subject}: " if subject else ""
+    why = where + finding.reason.removeprefix(finding.title).removeprefix(f" ({subject})").removeprefix(": ")
+    return RuleViolation(finding.code, finding.title, why=why, hint=finding.fix)
 
 
 def signing_certificate(

@@ -13,6 +13,7 @@ from leafward.pki.rule import Context, Finding, Purpose, Rule, Step
 NEEDED: dict[Purpose, ObjectIdentifier] = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,
     "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "responder": ExtendedKeyUsageOID.OCSP_SIGNING,
 }
 
 
