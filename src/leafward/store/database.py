@@ -12,15 +12,17 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from leafward.disk import PRIVATE, make_folder, sync_folder, told
 from leafward.errors import Busy, Damaged, NotFound, SettingsError, StoreError
+from leafward.store import postgresql
 from leafward.store.migrations import Migration, bring_up_to_date, refuse_other_versions
 
 BUSY_SECONDS = 10.0
@@ -38,11 +40,13 @@ def open_database(
     migrations: Sequence[Migration] = (),
     name: str = "leafward",
     read_only: bool = False,
+    pragmas: Sequence[str] = (),
 ) -> sa.Engine:
     """Opens, and where it is new makes, the database of `metadata`, in the version that `migrations` lead to.
 
     `url_or_path` is a SQLite file (made with mode 0600) or a database URL. `name` keeps apart several schemas in one
     PostgreSQL database. With `read_only` nothing is made, migrated or locked: writers never wait for such an engine.
+    `pragmas` are SQLite's, for each connection beside our own.
 
     `engine.begin()` is a write transaction that holds the database from its start; `reader(engine)` is a connection
     for single statements. The engine is thread-safe, its connections are not. `engine.dispose()` closes it.
@@ -51,7 +55,7 @@ def open_database(
     `SettingsError` (a URL that is none) and `StoreError` (a newer version; the disk) naming the database.
     """
     path, url = _where(url_or_path)
-    engine = _server_engine(url) if path is None else _file_engine(path, read_only=read_only)
+    engine = _server_engine(url) if path is None else _file_engine(path, (*_PRAGMAS, *pragmas), read_only=read_only)
     try:
         with told_of(engine):
             if path is not None:
@@ -76,7 +80,7 @@ def described(engine: sa.Engine) -> str:
     """The database as messages name it: its file, or its URL without the password."""
     if engine.dialect.name == "sqlite" and engine.url.database:
         return engine.url.database
-    return engine.url.render_as_string(hide_password=True)
+    return _shown(engine.url)
 
 
 @contextlib.contextmanager
@@ -86,6 +90,39 @@ def told_of(engine: sa.Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise _told(error, described(engine)) from error
+
+
+def run(connection: sa.Connection, statement: str, *rows: Sequence[Any]) -> Any:
+    """Runs a statement, once for each of `rows`, by the driver itself; the driver's cursor. A `?` stands for a value.
+
+    For what each certificate waits for: SQLAlchemy's own way costs seven times what SQLite does with it. Raises as that
+    does.
+    """
+    dialect = connection.dialect
+    driver = dialect.loaded_dbapi
+    if dialect.paramstyle != "qmark":
+        statement = statement.replace("?", "%s")
+    cursor = connection.connection.cursor()
+    try:
+        if len(rows) > 1:
+            cursor.executemany(statement, rows)
+        else:
+            cursor.execute(statement, *rows)
+    except driver.Error as error:
+        raise DBAPIError.instance(
+            statement, None, error, driver.Error, hide_parameters=True, dialect=dialect
+        ) from error
+    return cursor
+
+
+def lock_for_writing(connection: sa.Connection) -> None:
+    """Makes this transaction the only one of leafward's that writes, until it ends; others wait `BUSY_SECONDS` for it.
+
+    SQLite is locked by beginning. PostgreSQL lets transactions run beside one another: where an order has to be kept
+    (a log's), or two transactions would wait for one another, each takes this lock first.
+    """
+    if connection.dialect.name == postgresql.NAME:
+        postgresql.lock_writers(connection)
 
 
 class ChangeWatch:
@@ -135,15 +172,23 @@ def _where(url_or_path: str | Path) -> tuple[Path | None, URL]:
     return Path(url.database).absolute(), url
 
 
+def _shown(url: URL) -> str:
+    # libpq takes a password among the parameters too.
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def _server_engine(url: URL) -> sa.Engine:
     try:
-        return sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
     except (ImportError, sa.exc.NoSuchModuleError) as error:
-        what = f"no driver for the database {url.render_as_string(hide_password=True)}"
+        what = f"no driver for the database {_shown(url)}"
         raise StoreError(what, why=str(error), hint="pip install 'psycopg[binary]' for PostgreSQL") from error
+    if engine.dialect.name == postgresql.NAME:
+        postgresql.prepare(engine, wait_seconds=BUSY_SECONDS)
+    return engine
 
 
-def _file_engine(path: Path, *, read_only: bool) -> sa.Engine:
+def _file_engine(path: Path, pragmas: Sequence[str], *, read_only: bool) -> sa.Engine:
     if not read_only:
         _make_private(path)
     elif not path.exists():
@@ -153,8 +198,18 @@ def _file_engine(path: Path, *, read_only: bool) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
 
-    engine = sa.create_engine(URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True)
-    event.listen(engine, "connect", _prepare_reader if read_only else _prepare)
+    # The last one back goes out first: what it has in its cache is still good, where nobody else has written since.
+    engine = sa.create_engine(
+        URL.create("sqlite", database=str(path)), creator=connect, hide_parameters=True, pool_use_lifo=True
+    )
+
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        if not read_only:
+            _make_wal(connection)
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -172,14 +227,10 @@ def _make_private(path: Path) -> None:
         sync_folder(path.parent)
 
 
-def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+def _make_wal(connection: sqlite3.Connection) -> None:
     # Changing the journal mode needs the file for itself and does not wait; once changed, it is kept in the file.
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        _switch_to_wal(connection)
-    _prepare_reader(connection, _record)
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+        return
     last = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -192,16 +243,11 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _prepare_reader(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
 def _begin(connection: sa.Connection) -> None:
     # A transaction that begins by reading and then writes may find that another was faster and has to be repeated:
     # IMMEDIATE waits at the start instead.
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, "BEGIN IMMEDIATE")
 
 
 def _look_over(engine: sa.Engine, path: Path) -> None:
@@ -215,8 +261,10 @@ def _look_over(engine: sa.Engine, path: Path) -> None:
 
 def _told(error: DBAPIError, where: str) -> StoreError:
     cause = error.orig
-    code = getattr(cause, "sqlite_errorcode", None) or 0
     why = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+    if (state := _server_state(error)) is not None:
+        return postgresql.told(state, why, where)
+    code = getattr(cause, "sqlite_errorcode", None) or 0
     match code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Busy(f"the database {where} is in use", why=why, hint="try again when the other process is done")
@@ -229,3 +277,10 @@ def _told(error: DBAPIError, where: str) -> StoreError:
             return StoreError(f"cannot open or write the database {where}", why=why, hint=hint)
         case _:
             return StoreError(f"the database {where} refused", why=why)
+
+
+def _server_state(error: DBAPIError) -> str | None:
+    """The SQLSTATE of a server's error; None for SQLite's. One that never connected has none of its own."""
+    if isinstance(error.orig, sqlite3.Error):
+        return None
+    return getattr(error.orig, "sqlstate", None) or ("08001" if isinstance(error, OperationalError) else "")

@@ -16,7 +16,7 @@ from leafward import disk
 from leafward.errors import NotFound, SettingsError
 
 # Every table of the file, whoever reads it.
-TABLES = ("device", "renewal", "hub", "provisioning", "maker")
+TABLES = ("device", "renewal", "hub", "provisioning", "maker", "est")
 
 
 class Table(BaseModel):
