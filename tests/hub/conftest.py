@@ -48,9 +48,15 @@ def root() -> Held:
 
 
 @pytest.fixture(scope="session")
-def device_ca(root: Held) -> Held:
+def intermediate(root: Held) -> Held:
+    """root -> intermediate."""
+    return make("Hub Test Intermediate", root, ca=True)
+
+
+@pytest.fixture(scope="session")
+def device_ca(intermediate: Held) -> Held:
     """root -> intermediate -> device CA."""
-    return make("device.ca", make("Hub Test Intermediate", root, ca=True), ca=True)
+    return make("device.ca", intermediate, ca=True)
 
 
 @pytest.fixture(scope="session")
@@ -130,6 +136,7 @@ class RunningHub:
     root_pem: str
     folder: Path
     addresses: HubAddresses | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     _task: asyncio.Task[None] | None = None
     _stop: asyncio.Event | None = None
     _clients: list[Client] = field(default_factory=list)
@@ -148,7 +155,7 @@ class RunningHub:
                 bind="127.0.0.1",
                 mqtt_port=0,
                 https_ports=[0],
-                clock=lambda: datetime.now(UTC),
+                clock=self.clock,
                 stop=self._stop,
                 ready=ready.set_result,
             )
@@ -187,10 +194,14 @@ class RunningHub:
         raw.setblocking(False)
         if receive_buffer is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.at.mqtt_port))
-        reader, writer = await asyncio.open_connection(
-            sock=raw, ssl=self.trusting(held, **options), server_hostname=HOST
-        )
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.at.mqtt_port))
+            reader, writer = await asyncio.open_connection(
+                sock=raw, ssl=self.trusting(held, **options), server_hostname=HOST
+            )
+        except OSError:
+            raw.close()
+            raise
         self._clients.append(client := Client(reader, writer))
         return client
 

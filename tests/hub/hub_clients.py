@@ -18,6 +18,7 @@ HOST = "localhost"
 EDGE = "edge-device"
 KEY = b"k" * 32
 PATIENCE = 15.0  # seconds until a test gives up waiting for what should come at once
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 class Client:

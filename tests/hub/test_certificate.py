@@ -10,6 +10,7 @@ from leafward.errors import PeerUnavailable
 from leafward.hub.certificate import ServingCertificate
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.workload_client import WorkloadClient
+from leafward.wire.workload_api import trust_bundle_response
 from tests.hub.conftest import RunningHub, StartHub
 from tests.hub.hub_certificates import Held, make
 from tests.hub.hub_clients import HOST
@@ -110,6 +111,45 @@ async def test_stopping_while_waiting_for_the_manager(make_hub: StartHub) -> Non
     with pytest.raises(PeerUnavailable):
         async with asyncio.timeout(3):
             await waiting
+
+
+async def test_a_large_trust_bundle(make_hub: StartHub, root: Held) -> None:
+    """400 roots, 280 kB, more than one read of a socket gives."""
+    hub = await make_hub()
+    hub.manager.anchors = root.pem() * 400
+    client = await WorkloadClient.attached(hub.home, HOST, asyncio.Event())
+    assert len(await client.trust_bundle()) == 400
+
+
+async def test_an_answer_that_comes_in_pieces(make_hub: StartHub, root: Held) -> None:
+    """Head, some bytes, a pause, the rest."""
+    hub = await make_hub(manager=False)
+    hub.home.make_socket_folder()
+    body = trust_bundle_response(root.pem())
+    read = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:100])
+        await writer.drain()
+        await asyncio.wait([asyncio.ensure_future(read.wait())], timeout=0.1)
+        writer.write(body[100:])
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_unix_server(answer, str(hub.home.workload_socket))
+    async with server:
+        assert len(await WorkloadClient(hub.home, HOST).trust_bundle()) == 1
+
+
+async def test_an_answer_without_end(make_hub: StartHub, monkeypatch: pytest.MonkeyPatch, root: Held) -> None:
+    """Bounded, and told as what it is."""
+    monkeypatch.setattr("leafward.wire.workload_api.MAX_RESPONSE_BODY", 1000)
+    hub = await make_hub()
+    hub.manager.anchors = root.pem() * 3
+    client = await WorkloadClient.attached(hub.home, HOST, asyncio.Event())
+    with pytest.raises(PeerUnavailable, match="the manager's answer is too long"):
+        await client.trust_bundle()
 
 
 def test_a_certificate_s_key_is_not_shown(server: Held) -> None:

@@ -1,6 +1,8 @@
 """Starting and stopping: ports as asked or as free, and an end that loses nothing."""
 
 import asyncio
+import contextlib
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -63,6 +65,28 @@ async def test_a_port_that_is_taken(make_hub: StartHub) -> None:
         await run(hub, held.getsockname()[1], [0])
     assert "--mqtt-port" in (told.value.hint or "")
     await run(hub, 0, [0])
+
+
+async def test_a_second_hub_of_the_same_home(hub: RunningHub) -> None:
+    """Told who holds it; the first goes on, and when it has stopped another may start."""
+    with pytest.raises(Busy, match=rf"process {os.getpid()} \('hub'\) holds .*hub\.lock"):
+        await run(hub, 0, [0])
+    hub.add("leaf1")
+    assert await (await hub.connected("leaf1")).alive()
+    await hub.stop()
+    await run(hub, 0, [0])
+
+
+async def test_a_handshake_that_is_going_on_does_not_hold_the_stop_up(hub: RunningHub) -> None:
+    """A socket on which nothing is said: closed, with 30 seconds of its patience left."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.at.mqtt_port)
+    hub.add("leaf1")
+    await hub.connected("leaf1")  # so that the first one has been accepted
+    async with asyncio.timeout(5):
+        await hub.stop()
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
 
 
 async def test_settings_that_are_wrong(make_hub: StartHub) -> None:

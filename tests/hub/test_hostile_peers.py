@@ -2,12 +2,17 @@
 
 import asyncio
 import contextlib
+import errno
+import gc
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from leafward.hub.listeners import Listener
 from leafward.wire.mqtt.encoder import encode
 from leafward.wire.mqtt.packets import Puback, Publish
 from tests.hub.conftest import RunningHub, StartHub
@@ -157,15 +162,56 @@ async def test_a_client_that_does_not_read(make_hub: StartHub) -> None:
         await counted_to(hub, "slow-reader")
 
 
-async def test_too_many_connections(make_hub: StartHub) -> None:
-    """The third of two is closed; the two stay."""
+@pytest.mark.parametrize("listener", ["mqtt_port", "https_port"])
+async def test_too_many_connections(make_hub: StartHub, listener: str) -> None:
+    """The third of two is reset, at either port; the two stay; and one that goes makes room for another."""
     hub = await (await make_hub("[hub.limits]\nconnections = 2\n")).start()
     hub.add("leaf1")
     async with bystander(hub):
         first = await hub.connected("leaf1")
-        third = await hub.client()
-        assert await third.closed()
+        await reset_at_once(getattr(hub.at, listener))
         assert await first.alive()
+        await first.close()
+        assert await room_again(hub, "leaf1")
+
+
+@pytest.mark.parametrize("listener", ["mqtt_port", "https_port"])
+async def test_too_many_that_never_shake_hands(make_hub: StartHub, listener: str) -> None:
+    """Sockets on which nothing is said count from the accept on, and no longer than their deadline."""
+    hub = await (await make_hub("[hub.limits]\nconnections = 3\nhandshake_timeout = 1.0\n")).start()
+    hub.add("leaf1")
+    async with bystander(hub):
+        silent = [await asyncio.open_connection("127.0.0.1", getattr(hub.at, listener)) for _ in range(2)]
+        await reset_at_once(hub.at.mqtt_port)
+        for reader, writer in silent:
+            await until_closed(reader)
+            writer.close()
+        assert await room_again(hub, "leaf1")
+
+
+async def test_no_descriptors_left(hub: RunningHub) -> None:
+    """The kernel gives no socket for a while: those that wait are served afterwards."""
+    hub.add("leaf1")
+
+    class Exhausted:
+        def __init__(self, listening: socket.socket) -> None:
+            self.listening, self.left = listening, 2
+
+        def fileno(self) -> int:
+            return self.listening.fileno()
+
+        def accept(self) -> Any:
+            if self.left:
+                self.left -= 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return self.listening.accept()
+
+    listener = next(one for one in gc.get_objects() if isinstance(one, Listener) and one.port == hub.at.mqtt_port)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("leafward.hub.listeners.REST_SECONDS", 0.05)
+        patch.setattr(listener, "_listening", exhausted := Exhausted(listener._listening))
+        assert await (await hub.connected("leaf1")).alive()
+        assert exhausted.left == 0
 
 
 async def test_a_credential_that_ends(strict: RunningHub) -> None:
@@ -206,6 +252,29 @@ async def test_publishing_for_another(strict: RunningHub) -> None:
             assert await client.closed()
     assert await strict.counted("refused_total", "publish-not-allowed") == 4
     assert {message.device_id for message in strict.messages()} == {"bystander"}
+
+
+async def reset_at_once(port: int) -> None:
+    """A connection to this port is one too many."""
+
+    async def one_too_many() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            await asyncio.wait_for(reader.read(1), PATIENCE)
+        finally:
+            writer.close()
+
+    with pytest.raises(ConnectionError):
+        await one_too_many()
+
+
+async def room_again(hub: RunningHub, device_id: str) -> bool:
+    """Waits until the hub has seen that somebody went."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(ConnectionError):
+                return await (await hub.connected(device_id)).alive()
+            await asyncio.sleep(0.01)
 
 
 async def until_closed(reader: asyncio.StreamReader) -> None:

@@ -41,7 +41,7 @@ def test_tables_of_others_are_left_alone(tmp_path: Path) -> None:
         ({"limits": {"connections": "many"}}, "hub.limits.connections: "),
         ({"limits": {"packet_size": 10}}, "hub.limits.packet_size: "),
         ({"limit": {}}, "hub.limit: not known"),
-        ({"hostname": "x"}, "hub.hostname: not known, known are routes, limits"),
+        ({"hostname": "x"}, "hub.hostname: not known, known are routes, leaf_cas, limits"),
         ("x", "hub: "),
     ],
 )

@@ -13,11 +13,16 @@ from leafward.hub.module_inputs import InputFeed
 from leafward.hub.peer import Peer
 from leafward.hub.sessions import Session
 from leafward.hub.settings import Limits
-from leafward.hub.store_thread import StoreThread
+from leafward.hub.store_thread import JobDone, StoreThread
 from leafward.wire.mqtt.topics import filter_takes
 from leafward.wire.routes import module_input
 
 logger = logging.getLogger(__name__)
+
+# Bytes of one topic filter, and of all of a session: the ids of the longest device and module need 300 in each, and a
+# client of ours has five. They are kept in memory and, for lasting sessions, in one file that all share.
+LONGEST_FILTER = 512
+MOST_FILTER_BYTES = 16_384
 
 
 class Connection(Protocol):
@@ -27,9 +32,10 @@ class Connection(Protocol):
 
 
 class SessionKeeper(Protocol):
-    """Told whenever a session that outlives its connection has changed."""
+    """Told whenever a session that outlives its connection has changed; tells when that is durable."""
 
-    def changed(self, sessions: Iterable[Session]) -> None: ...
+    def changed(self, session: Session, sessions: Iterable[Session]) -> None: ...
+    def when_kept(self, done: JobDone) -> None: ...
 
 
 class Broker:
@@ -74,9 +80,8 @@ class Broker:
             self._drop(session)
 
     def subscribe(self, session: Session, topic_filter: str, qos: int) -> int | None:
-        """Adds or replaces a subscription that the client may have; the granted QoS, or None when it has too many."""
-        known = topic_filter in session.subscriptions
-        if not known and len(session.subscriptions) >= self._limits.subscriptions:
+        """Adds or replaces a subscription that the client may have; the granted QoS, or None when it is too much."""
+        if topic_filter not in session.subscriptions and not self._has_room(session, topic_filter):
             return None
         if session.subscriptions.get(topic_filter) != qos:
             session.subscriptions[topic_filter] = qos
@@ -89,6 +94,16 @@ class Broker:
         if session.subscriptions.pop(topic_filter, None) is not None:
             self._save(session)
         self._feed(session)
+
+    def when_kept(self, session: Session, done: JobDone) -> None:
+        """Calls `done` when the session is as durable as it is to be: at once for one that ends with its connection.
+
+        It is told the error when the disk refuses.
+        """
+        if session.clean:
+            done(None)
+        else:
+            self._keeper.when_kept(done)
 
     def restore(self, sessions: Iterable[Session]) -> None:
         """Takes back sessions of an earlier run; their clients are away."""
@@ -110,6 +125,13 @@ class Broker:
             connection.end("no-longer-admitted", why, abort=True)
         if forget and self._sessions.get(client_id) is session:
             self._drop(session)
+
+    def _has_room(self, session: Session, topic_filter: str) -> bool:
+        held = session.subscriptions
+        if len(held) >= self._limits.subscriptions or not topic_filter.isprintable():
+            return False
+        size = len(topic_filter.encode())
+        return size <= LONGEST_FILTER and size + sum(len(text.encode()) for text in held) <= MOST_FILTER_BYTES
 
     def _drop(self, session: Session) -> None:
         self._sessions.pop(session.client_id, None)
@@ -163,4 +185,4 @@ class Broker:
 
     def _save(self, session: Session) -> None:
         if not session.clean:
-            self._keeper.changed(self._sessions.values())
+            self._keeper.changed(session, self._sessions.values())

@@ -8,7 +8,7 @@ on. While the manager does not answer, the old certificate goes on serving.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from cryptography import x509
 from leafward.errors import LeafwardError
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.workload_client import ServerCertificate
-from leafward.hub.x509_authenticator import Trust
+from leafward.hub.x509_authenticator import Trust, ca_identity
 from leafward.pki.renewal import Renew, RenewalPolicy
 from leafward.wire.tls.connection import TlsConnection
 from leafward.wire.tls.context import TlsContext
@@ -37,7 +37,18 @@ class CertificateSource(Protocol):
 class ServingCertificate:
     """Holds the TLS context that every listener shares. `begin` first; then `run` as a task until cancelled."""
 
-    def __init__(self, source: CertificateSource, metrics: HubMetrics, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        source: CertificateSource,
+        metrics: HubMetrics,
+        clock: Callable[[], datetime],
+        *,
+        leaf_cas: Iterable[x509.Certificate] = (),
+        seen: Callable[[Iterable[x509.Certificate]], None] = lambda _certificates: None,
+    ) -> None:
+        """`leaf_cas`: CAs that sign leaf devices beside the gateway's own. `seen` is told each chain that is served."""
+        self._leaf_cas = frozenset(ca_identity(one) for one in leaf_cas)
+        self._seen = seen
         self._source = source
         self._metrics = metrics
         self._clock = clock
@@ -97,7 +108,11 @@ class ServingCertificate:
                 logger.warning("the serving certificate is due and not renewed yet: %s", decision.reason)
 
     async def _read_trust(self, certificate: ServerCertificate) -> None:
+        """The served chain says who we are: server, workload CA, device CA, and the CAs above it."""
         anchors = await self._source.trust_bundle()
-        if certificate.chain.issuers:
-            self._workload_cas |= {certificate.chain.issuers[0].subject.public_bytes()}
-        self._trust = Trust(tuple(anchors), self._workload_cas)
+        issuers = certificate.chain.issuers
+        self._workload_cas |= {issuer.subject.public_bytes() for issuer in issuers[:1]}
+        through = self._leaf_cas | {ca_identity(one) for one in issuers[1:2]}
+        above = frozenset(ca_identity(one) for one in issuers[2:])
+        self._trust = Trust(tuple(anchors), self._workload_cas, through, above)
+        self._seen(certificate.chain)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from leafward.hub.hub import Hub
 from leafward.hub.link import Hold
@@ -20,19 +21,18 @@ class Connections:
         self._empty = asyncio.Event()
         self._empty.set()
 
-    def new(self) -> MqttConnection:
-        """A protocol for a connection that a listener has accepted."""
-        return MqttConnection(self.hub, self)
+    def new(self, lost: Callable[[], None] | None = None) -> MqttConnection:
+        """A protocol for a connection; `lost` is called when its transport is closed."""
+        return MqttConnection(self.hub, self, lost)
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, connection: MqttConnection) -> bool:
-        """The handshake is done. False when there are too many."""
+    def opened(self, connection: MqttConnection) -> None:
+        """The handshake is done. How many there may be is the `Gate`'s to say, long before."""
         self._open.add(connection)
         self._empty.clear()
         self.hub.metrics.connections = len(self._open)
-        return len(self._open) <= self.hub.limits.connections
 
     def closed(self, connection: MqttConnection) -> None:
         """The transport is closed."""

@@ -246,8 +246,7 @@ class Conversation:
     def _subscribe(self, packet: Subscribe) -> None:
         assert self._session is not None
         codes = tuple(self._subscribe_one(topic_filter, qos) for topic_filter, qos in packet.filters)
-        self._connection.send(encode(Suback(packet.packet_id, codes)))
-        self._session.pump()
+        self._answer_when_kept(encode(Suback(packet.packet_id, codes)))
 
     def _subscribe_one(self, topic_filter: str, qos: int) -> int:
         assert self._peer is not None
@@ -264,7 +263,24 @@ class Conversation:
         assert self._session is not None
         for topic_filter in packet.filters:
             self._hub.broker.unsubscribe(self._session, topic_filter)
-        self._connection.send(encode(Unsuback(packet.packet_id)))
+        self._answer_when_kept(encode(Unsuback(packet.packet_id)))
+
+    def _answer_when_kept(self, answer: bytes) -> None:
+        """A client that has its SUBACK never subscribes again: with a lasting session, the disk comes first."""
+        assert self._session is not None
+        self._unstored += 1
+        self._hub.broker.when_kept(self._session, lambda error: self._kept(answer, error))
+        if self._unstored >= self._hub.limits.unstored:
+            self._connection.hold(Hold.UNSTORED)
+
+    def _kept(self, answer: bytes, error: Exception | None) -> None:
+        assert self._session is not None
+        self._less_unstored()
+        if error is not None:
+            self._connection.end("not-stored", str(error), abort=True)
+            return
+        self._connection.send(answer)
+        self._session.pump()
 
     def _pingreq(self, _packet: Pingreq) -> None:
         self._connection.send(encode(Pingresp()))

@@ -21,23 +21,27 @@ from leafward.disk import make_folder
 from leafward.hub.authenticator import Authenticator
 from leafward.hub.broker import Broker
 from leafward.hub.certificate import ServingCertificate
+from leafward.hub.clock import LAST_SEEN, HubClock
 from leafward.hub.connections import Connections
+from leafward.hub.descriptors import raise_limit, within_descriptors
+from leafward.hub.gate import Gate
 from leafward.hub.https_server import HttpsServer
 from leafward.hub.hub import Hub
-from leafward.hub.listeners import listen, port_of
+from leafward.hub.listeners import Listener, NewProtocol, listen
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.provisioning_door import ProvisioningDoor
 from leafward.hub.refusals import Refusals
 from leafward.hub.registry_watch import RegistryWatch
 from leafward.hub.sas_authenticator import SasAuthenticator
 from leafward.hub.session_file import SessionFile
-from leafward.hub.settings import HubSettings, read_settings
+from leafward.hub.settings import HubSettings, Limits, read_leaf_cas, read_settings
 from leafward.hub.store_thread import StoreThread
 from leafward.hub.telemetry import Intake
 from leafward.hub.workload_client import WorkloadClient
 from leafward.hub.x509_authenticator import X509Authenticator
 from leafward.store.database import ChangeWatch
 from leafward.store.home import Home
+from leafward.store.lock import HomeLock
 from leafward.store.messages import MessageStore
 from leafward.store.registry import Registry
 from leafward.wire.routes import Router
@@ -50,6 +54,8 @@ Clock = Callable[[], datetime]
 
 SWEEP_SECONDS = 60.0
 SESSIONS_FILE = "sessions.json"
+# In the home's run folder: two hubs of one home would each take half of the messages and spoil each other's sessions.
+LOCK = "hub.lock"
 # asyncio keeps a read buffer of this size for each TLS connection; its own default is 256 KiB. One record is enough.
 TLS_BUFFER = 16_384
 
@@ -76,22 +82,28 @@ async def run_hub(
     """Runs the hub of `home` until `stop` is set; `ready` is called once when every listener answers.
 
     `https_ports` are tried in order, and 0 lets the system choose. Raises `SettingsError`, `PeerUnavailable` when no
-    manager answers, `Busy` or `StoreError` when a port or a database cannot be had.
+    manager answers, `Busy` when another hub holds the home or another process a port, `StoreError` when a port or a
+    database cannot be had.
     """
     asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER
     settings = read_settings(home.settings)
+    leaf_cas = read_leaf_cas(settings, home.settings)
+    limits = within_descriptors(settings.limits, raise_limit())
     metrics = HubMetrics()
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(HomeLock(home.run / LOCK).hold("hub"))
         client = await WorkloadClient.attached(home, settings.hostname, stop)
-        certificate = ServingCertificate(client, metrics, clock)
+        time = HubClock(clock, home.manager / LAST_SEEN)
+        certificate = ServingCertificate(client, metrics, time, leaf_cas=leaf_cas, seen=time.learn)
         registry = Registry.open(home.registry)
         stack.callback(registry.close)
         sas = SasAuthenticator(registry, frozenset(name.lower() for name in (settings.hostname, client.hub_name)))
         authenticator = Authenticator(sas, X509Authenticator(registry, certificate.trust))
-        parts = _parts(home, settings, registry, authenticator=authenticator, metrics=metrics, clock=clock)
+        await certificate.begin(_handshake_recorder(metrics))
+        parts = _parts(home, settings, limits, registry, authenticator=authenticator, metrics=metrics, clock=time)
         hub, store = await stack.enter_async_context(parts)
-        await certificate.begin(_handshake_recorder(hub))
-        listeners = _Listeners(hub, store, certificate, ProvisioningDoor(home.provisioning_socket))
+        door = ProvisioningDoor(home.provisioning_socket, patience=limits.packet_timeout)
+        listeners = _Listeners(hub, store, certificate, door)
         stack.push_async_callback(listeners.close)
         addresses = await listeners.open(bind, mqtt_port, https_ports)
         watch = ChangeWatch(registry.engine)
@@ -99,7 +111,7 @@ async def run_hub(
         tasks = (
             certificate.run(),
             RegistryWatch(watch, registry, hub.broker).run(),
-            _sweep(store, settings, clock),
+            _each_minute(hub, store),
         )
         background = [stack.enter_context(_background(task)) for task in tasks]
         ready(addresses)
@@ -130,6 +142,7 @@ async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> N
 async def _parts(
     home: Home,
     settings: HubSettings,
+    limits: Limits,
     registry: Registry,
     *,
     authenticator: Authenticator,
@@ -138,7 +151,7 @@ async def _parts(
 ) -> AsyncIterator[tuple[Hub, StoreThread]]:
     """The hub's parts over an open message store; the store is drained and closed at the end."""
     make_folder(home.hub)
-    limits, routes = settings.limits, list(settings.routes.values())
+    routes = list(settings.routes.values())
     messages = await asyncio.to_thread(MessageStore.open, home.messages)
     store = StoreThread(messages, metrics, queue_bytes=limits.queue_bytes, batch_size=limits.batch_size)
     try:
@@ -161,49 +174,58 @@ class _Listeners:
     """Both listeners and what came in by them, opened and closed in the right order."""
 
     def __init__(self, hub: Hub, store: StoreThread, certificate: ServingCertificate, door: ProvisioningDoor) -> None:
-        self._limits = hub.limits
+        self._hub = hub
         self._store = store
         self._certificate = certificate
+        self._gate = Gate(hub.limits, hub.metrics)
         self._connections = Connections(hub)
         self._https = HttpsServer(hub, self._connections.new, door)
-        self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
 
     async def open(self, bind: str, mqtt_port: int, https_ports: list[int]) -> HubAddresses:
         """Binds; tells where."""
         await self._https.setup()
-        mqtt = await self._listen(self._connections.new, bind, [mqtt_port], "--mqtt-port")
-        https = await self._listen(self._https.protocol, bind, https_ports, "--https-port")
+        mqtt = self._listen(self._connections.new, bind, [mqtt_port], "--mqtt-port")
+        https = self._listen(self._https.protocol, bind, https_ports, "--https-port")
         logger.info("listening on %s: MQTT %d, HTTPS %d", bind, mqtt, https)
         return HubAddresses(bind, mqtt, https)
 
     async def close(self) -> None:
         """Nobody new; then the MQTT connections, those over WebSocket among them; then what is left of HTTPS."""
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            await listener.close()
         await self._connections.close(self._store)
         await self._https.close()
 
-    async def _listen(self, protocol: Callable[[], asyncio.Protocol], bind: str, ports: list[int], option: str) -> int:
-        tls = self._certificate.context
-        server = await listen(protocol, bind=bind, ports=ports, tls=tls, limits=self._limits, option=option)
-        self._servers.append(server)
-        return port_of(server)
+    def _listen(self, protocol: NewProtocol, bind: str, ports: list[int], option: str) -> int:
+        listener = listen(
+            protocol,
+            bind=bind,
+            ports=ports,
+            tls=self._certificate.context,
+            limits=self._hub.limits,
+            gate=self._gate,
+            option=option,
+        )
+        self._listeners.append(listener)
+        return listener.port
 
 
-def _handshake_recorder(hub: Hub) -> Callable[[TlsConnection, ssl.SSLError], None]:
+def _handshake_recorder(metrics: HubMetrics) -> Callable[[TlsConnection, ssl.SSLError], None]:
     """Counts failed handshakes by the alert: a leaf device that does not trust our root says so there."""
 
     def record(_connection: TlsConnection, error: ssl.SSLError) -> None:
         alert = alert_of(error)
         reason = (error.reason or "unknown").lower() if alert is None else alert.name
-        hub.metrics.handshakes_failed[reason] += 1
+        metrics.handshakes_failed[reason] += 1
         logger.info("a TLS handshake failed: %s", reason)
 
     return record
 
 
-async def _sweep(store: StoreThread, settings: HubSettings, clock: Clock) -> None:
-    """Once a minute, drops messages that are too old or too many. Never returns."""
+async def _each_minute(hub: Hub, store: StoreThread) -> None:
+    """Drops messages that are too old or too many, and tells what was not logged. Never returns."""
     while True:
-        store.sweep(clock(), settings.limits.store_age, settings.limits.store_messages)
+        store.sweep(hub.clock(), hub.limits.store_age, hub.limits.store_messages)
+        hub.refusals.tell_suppressed()
         await asyncio.sleep(SWEEP_SECONDS)

@@ -1,10 +1,11 @@
-"""Keeps slow and surplus HTTPS clients from holding connections: aiohttp waits for a request's header for ever.
+"""Keeps slow HTTPS clients from holding connections: aiohttp waits for a request's header for ever.
 
 A guard stands between the transport and aiohttp's own protocol. It passes everything on and keeps one deadline: a
 client that has no request being answered must complete one in time.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from leafward.hub.settings import Limits
@@ -20,10 +21,9 @@ class Guards:
         self.limits = limits
         self._open: dict[object, Guard] = {}
 
-    def add(self, transport: object, guard: "Guard") -> bool:
-        """False when there are too many already."""
+    def add(self, transport: object, guard: "Guard") -> None:
+        """The handshake is done."""
         self._open[transport] = guard
-        return len(self._open) <= self.limits.connections
 
     def remove(self, transport: object) -> None:
         """The connection is closed."""
@@ -43,11 +43,13 @@ class Guards:
 class Guard(asyncio.Protocol):
     """Passes a transport's events on to `inner`, and closes the transport when no request comes in time."""
 
-    __slots__ = ("_guards", "_inner", "_timer", "_transport")
+    __slots__ = ("_guards", "_inner", "_lost", "_timer", "_transport")
 
-    def __init__(self, inner: asyncio.Protocol, guards: Guards) -> None:
+    def __init__(self, inner: asyncio.Protocol, guards: Guards, lost: Callable[[], None]) -> None:
+        """`lost` is called when the transport is closed."""
         self._inner = inner
         self._guards = guards
+        self._lost = lost
         self._timer: asyncio.TimerHandle | None = None
         self._transport: Any = None
 
@@ -67,13 +69,13 @@ class Guard(asyncio.Protocol):
         self._transport = transport
         self._inner.connection_made(transport)
         self.start_timer(self._guards.limits.connect_timeout)
-        if not self._guards.add(transport, self):
-            transport.abort()
+        self._guards.add(transport, self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed."""
         self.stop_timer()
         self._guards.remove(self._transport)
+        self._lost()
         self._inner.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
+from leafward.errors import InputError
 from leafward.hub.hub import Hub
 from leafward.hub.link import presented_by
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
+from leafward.wire.property_bag import check_forwardable
 
 _APPLICATION = "iothub-app-"
 # IoT Hub's headers, lower-cased, and the long names of the system properties.
@@ -68,6 +70,10 @@ class HttpTelemetry:
 
     async def _take(self, peer: Peer, request: web.Request, body: bytes) -> web.StreamResponse:
         properties, system = _properties(request.headers.items())
+        try:
+            check_forwardable(properties, system)
+        except InputError as error:
+            return answer(400, error.what)
         waiter = _Waiter()
         self._hub.intake.take(peer, body, waiter, 0, output=None, properties=properties, system=system)
         if await waiter.done:

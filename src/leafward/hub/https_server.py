@@ -2,19 +2,27 @@
 
 import asyncio
 import ipaddress
+import logging
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from leafward.hub.http_guard import Guard, Guards
 from leafward.hub.http_telemetry import HttpTelemetry, answer
 from leafward.hub.hub import Hub
+from leafward.hub.log_budget import bounded_logger
 from leafward.hub.metrics import exposition
 from leafward.hub.mqtt_connection import MqttConnection
 from leafward.hub.provisioning_door import ProvisioningDoor
 from leafward.hub.websocket import PATH as WEBSOCKET_PATH
 from leafward.hub.websocket import WebSocketEndpoint
+
+logger = logging.getLogger(__name__)
+
+
+LINGER_SECONDS = 1.0
 
 
 class HttpsServer:
@@ -27,7 +35,10 @@ class HttpsServer:
         self._runner = web.AppRunner(
             _application(hub, new_connection, self._guards, door),
             access_log=None,
+            logger=bounded_logger(logger, HttpProcessingError),
             handle_signals=False,
+            # How long what still comes of a refused body is read and thrown away; aiohttp's own is 10 s.
+            lingering_time=LINGER_SECONDS,
             shutdown_timeout=hub.limits.shutdown_timeout,
         )
 
@@ -35,11 +46,11 @@ class HttpsServer:
         """Before the first connection."""
         await self._runner.setup()
 
-    def protocol(self) -> asyncio.Protocol:
-        """A new connection's protocol."""
+    def protocol(self, lost: Callable[[], None]) -> asyncio.Protocol:
+        """A new connection's protocol; `lost` is called when its transport is closed."""
         server = self._runner.server
         assert server is not None
-        return Guard(server(), self._guards)
+        return Guard(server(), self._guards, lost)
 
     async def close(self) -> None:
         """Answers what is being answered, then closes every connection."""

@@ -1,28 +1,133 @@
-"""The hub's listening sockets: bound in the order asked for, reported as they really are."""
+"""The hub's listening sockets: bound in the order asked for, reported as they really are.
+
+We accept by ourselves: an event loop's own server knows nothing of a connection before its TLS handshake is done, and
+until then nobody would count it.
+
+    accept -> Gate: too many? reset -> TLS handshake, with a deadline -> the protocol -> closed: out of the Gate
+"""
 
 import asyncio
+import contextlib
 import errno
+import logging
 import os
+import socket
+import struct
 from collections.abc import Callable, Sequence
 
 from leafward.errors import Busy, LeafwardError, StoreError
+from leafward.hub.gate import Gate, Ticket
+from leafward.hub.log_budget import LogBudget
 from leafward.hub.settings import Limits
 from leafward.wire.tls.context import TlsContext
 
+logger = logging.getLogger(__name__)
+
 # Connections that wait for accept: a thousand devices that come back after a power cut.
 BACKLOG = 1024
+# Accepted in one go, before others have their turn.
+AT_ONCE = 64
+# The process or the system is out of descriptors or memory: accepting again at once would fail at once.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+REST_SECONDS = 1.0
+_RESET = struct.pack("ii", 1, 0)
+
+# Makes the protocol of a connection, which calls what it is given once that connection is lost.
+NewProtocol = Callable[[Callable[[], None]], asyncio.Protocol]
 
 
-async def listen(
-    protocol: Callable[[], asyncio.Protocol],
+class Listener:
+    """One bound socket, accepting until `close`. Made by `listen`."""
+
+    def __init__(
+        self, listening: socket.socket, protocol: NewProtocol, *, tls: TlsContext, limits: Limits, gate: Gate
+    ) -> None:
+        self._listening = listening
+        self._protocol = protocol
+        self._tls = tls
+        self._limits = limits
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._resting: asyncio.TimerHandle | None = None
+        self._budget = LogBudget(1, 60.0)
+        self._loop.add_reader(listening, self._accept)
+
+    @property
+    def port(self) -> int:
+        """The port it really has."""
+        port: int = self._listening.getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        """Nobody new; handshakes that are not done are given up."""
+        if self._resting is not None:
+            self._resting.cancel()
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
+        handshakes = list(self._handshakes)
+        for handshake in handshakes:
+            handshake.cancel()
+        await asyncio.gather(*handshakes, return_exceptions=True)
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                connection, address = self._listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._failed(error)
+                return
+            ticket = self._gate.enter(str(address[0]))
+            if ticket is None:
+                _reset(connection)
+                continue
+            handshake = self._loop.create_task(self._shake_hands(connection, ticket))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+
+    async def _shake_hands(self, connection: socket.socket, ticket: Ticket) -> None:
+        """Until the connection is its protocol's; one that fails before has been reported by the TLS context."""
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self._protocol(ticket.leave),
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._limits.handshake_timeout,
+                ssl_shutdown_timeout=self._limits.shutdown_timeout,
+            )
+        except BaseException as error:
+            ticket.leave()
+            if not isinstance(error, Exception):
+                raise
+            if not isinstance(error, OSError) and self._budget.take():
+                logger.exception("a fault of ours ends a handshake")
+
+    def _failed(self, error: OSError) -> None:
+        """The kernel gives no connection; it keeps those that wait."""
+        if self._budget.take():
+            logger.error("cannot accept connections: %s", error.strerror)
+        if error.errno in _EXHAUSTED:
+            self._loop.remove_reader(self._listening)
+            self._resting = self._loop.call_later(REST_SECONDS, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        self._loop.add_reader(self._listening, self._accept)
+
+
+def listen(
+    protocol: NewProtocol,
     *,
     bind: str,
     ports: Sequence[int],
     tls: TlsContext,
     limits: Limits,
+    gate: Gate,
     option: str,
-) -> asyncio.Server:
-    """A TLS listener on the first of `ports` that can be bound; 0 lets the system choose one.
+) -> Listener:
+    """A TLS listener on address `bind` and the first of `ports` that can be bound; 0 lets the system choose one.
 
     Raises the last port's error: `Busy` where another process has it, `StoreError` where we may not. `option` is the
     command line's name for the port, for the hint.
@@ -30,25 +135,34 @@ async def listen(
     failure: LeafwardError | None = None
     for port in ports:
         try:
-            return await asyncio.get_running_loop().create_server(
-                protocol,
-                bind,
-                port,
-                ssl=tls,
-                backlog=BACKLOG,
-                reuse_address=True,
-                ssl_handshake_timeout=limits.handshake_timeout,
-                ssl_shutdown_timeout=limits.shutdown_timeout,
-            )
+            listening = _bound(bind, port)
         except OSError as error:
             failure = _told(error, bind, port, option)
+        else:
+            return Listener(listening, protocol, tls=tls, limits=limits, gate=gate)
     raise failure or StoreError("no port to listen on", hint=f"give {option}")
 
 
-def port_of(server: asyncio.Server) -> int:
-    """The port a listener really has."""
-    port: int = server.sockets[0].getsockname()[1]
-    return port
+def _bound(bind: str, port: int) -> socket.socket:
+    listening = socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listening.family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.setblocking(False)
+        listening.bind((bind, port))
+        listening.listen(BACKLOG)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _reset(connection: socket.socket) -> None:
+    """Closes without a farewell and without a TIME_WAIT of ours."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection.close()
 
 
 def _told(error: OSError, bind: str, port: int, option: str) -> LeafwardError:

@@ -7,7 +7,7 @@ it sends in one tick of the loop goes out in one write.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -27,7 +27,7 @@ KEEP_ALIVE_GRACE = 1.5
 class Owner(Protocol):
     """What keeps all connections; the docstrings are at `Connections`."""
 
-    def opened(self, connection: "MqttConnection") -> bool: ...
+    def opened(self, connection: "MqttConnection") -> None: ...
     def closed(self, connection: "MqttConnection") -> None: ...
     def flush_soon(self, connection: "MqttConnection") -> None: ...
 
@@ -46,6 +46,7 @@ class MqttConnection(asyncio.Protocol):
         "_limits",
         "_link",
         "_loop",
+        "_lost",
         "_out",
         "_out_size",
         "_owner",
@@ -56,7 +57,8 @@ class MqttConnection(asyncio.Protocol):
         "address",
     )
 
-    def __init__(self, hub: Hub, owner: Owner) -> None:
+    def __init__(self, hub: Hub, owner: Owner, lost: Callable[[], None] | None = None) -> None:
+        self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._hub = hub
         self._limits = hub.limits
@@ -84,9 +86,7 @@ class MqttConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "?")
         transport.set_write_buffer_limits(high=min(65_536, self._limits.write_bytes))
-        if not self._owner.opened(self):
-            self.end("too-many-connections", f"{self._limits.connections} are open", abort=True)
-            return
+        self._owner.opened(self)
         self._last_packet = self._loop.time()
         self._watch()
 
@@ -121,9 +121,13 @@ class MqttConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The transport is closed, by whomever."""
-        self.end("peer-closed" if exc is None else "connection-lost", None if exc is None else str(exc), abort=True)
-        self._owner.closed(self)
-        self._link = None
+        try:
+            self.end("peer-closed" if exc is None else "connection-lost", None if exc is None else str(exc), abort=True)
+        finally:
+            self._owner.closed(self)
+            self._link = None
+            if self._lost is not None:
+                self._lost()
 
     def pause_writing(self) -> None:
         """The peer reads slower than we write: it gets nothing new and is not read from, for a while."""

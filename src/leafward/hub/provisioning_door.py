@@ -4,10 +4,12 @@ The SDKs' provisioning clients connect to the gateway's own ports. What is asked
 the provisioning process on its unix socket, and its answer goes back as it is. The hub judges nothing of it.
 """
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from leafward.wire import dps
 
@@ -18,10 +20,14 @@ _ANSWER_HEADERS = ("Content-Type", "Retry-After", "x-ms-error-code")
 
 
 class ProvisioningDoor:
-    """Passes registrations on. One session for all requests; `close` at the end."""
+    """Passes registrations on. One session for all requests; `close` at the end.
 
-    def __init__(self, socket: Path) -> None:
+    `patience`: seconds for a request's body to come.
+    """
+
+    def __init__(self, socket: Path, *, patience: float) -> None:
         self._socket = socket
+        self._patience = patience
         self._session: aiohttp.ClientSession | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -34,14 +40,14 @@ class ProvisioningDoor:
             await self._session.close()
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
-        if request.content_length is not None and request.content_length > dps.MAX_REQUEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(dps.MAX_REQUEST_BODY, request.content_length)
         headers = {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers}
-        body = await request.read()
         try:
-            async with self._opened().request(
-                request.method, f"http://provisioning{request.raw_path}", headers=headers, data=body
-            ) as answer:
+            async with asyncio.timeout(self._patience):
+                body = await _body(request)
+        except TimeoutError:
+            return web.Response(status=408, headers={"Connection": "close"})
+        try:
+            async with self._opened().request(request.method, _inside(request), headers=headers, data=body) as answer:
                 kept = {name: answer.headers[name] for name in _ANSWER_HEADERS if name in answer.headers}
                 return web.Response(status=answer.status, body=await answer.read(), headers=kept)
         except (aiohttp.ClientError, OSError, TimeoutError):
@@ -55,3 +61,24 @@ class ProvisioningDoor:
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _body(request: web.Request) -> bytes:
+    """The whole body, whether its length was told or not."""
+    told, body = request.content_length or 0, bytearray()
+    if told <= dps.MAX_REQUEST_BODY:
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > dps.MAX_REQUEST_BODY:
+                break
+    if (size := max(told, len(body))) > dps.MAX_REQUEST_BODY:
+        raise web.HTTPRequestEntityTooLarge(dps.MAX_REQUEST_BODY, size)
+    return bytes(body)
+
+
+def _inside(request: web.Request) -> URL:
+    """The same path and query at the service, byte for byte: what is decoded once too often is another path."""
+    url = request.rel_url
+    return URL.build(
+        scheme="http", host="provisioning", path=url.raw_path, query_string=url.raw_query_string, encoded=True
+    )

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from leafward.errors import LeafwardError
+from leafward.errors import Damaged, LeafwardError
 from leafward.hub.broker import Broker
 from leafward.hub.peer import Peer
 from leafward.store.database import ChangeWatch
@@ -37,6 +37,8 @@ class RegistryWatch:
         self._watch = watch
         self._registry = registry
         self._broker = broker
+        # A change was seen, and not every client has been judged by it.
+        self._dirty = False
 
     async def run(self) -> None:
         """Never returns. A registry that cannot be read is told once and asked again."""
@@ -52,21 +54,40 @@ class RegistryWatch:
                 failing = True
 
     async def look(self) -> None:
-        """One look; cuts who must be cut."""
-        if not await asyncio.to_thread(self._watch.changed):
+        """One look; cuts who must be cut. Raises the first `LeafwardError` of those that kept an entry from being read:
+        the next look judges them all again."""
+        self._dirty = await asyncio.to_thread(self._watch.changed) or self._dirty
+        if not self._dirty:
             return
-        for verdict in await asyncio.to_thread(self._void, self._broker.peers()):
+        found, failures = await asyncio.to_thread(self._judge, self._broker.peers())
+        for verdict in found:
             self._broker.cut(verdict.client_id, verdict.peer, verdict.why, forget=verdict.forget)
+        if failures:
+            raise failures[0]
+        self._dirty = False
 
-    def _void(self, peers: dict[str, Peer]) -> list[_Void]:
-        """In a thread: whose admission rests on a registry entry that is not as it was."""
-        found = []
+    def _judge(self, peers: dict[str, Peer]) -> tuple[list[_Void], list[LeafwardError]]:
+        """In a thread: whose admission is void, and what kept others from being judged."""
+        found: list[_Void] = []
+        failures: list[LeafwardError] = []
         for client_id, peer in peers.items():
-            for identity in peer.rests_on:
+            try:
+                verdict = self._void(client_id, peer)
+            except LeafwardError as error:
+                failures.append(error)
+            else:
+                found += [verdict] if verdict is not None else []
+        return found, failures
+
+    def _void(self, client_id: str, peer: Peer) -> _Void | None:
+        """Whether an admission rests on a registry entry that is not as it was, or that nobody can read any more."""
+        for identity in peer.rests_on:
+            try:
                 current = self._registry.get(identity.device_id, identity.module_id)
-                if current != identity:
-                    why = "removed" if current is None else "changed" if current.enabled else "disabled"
-                    same = current is not None and current.generation_id == identity.generation_id
-                    found.append(_Void(client_id, peer, f"{why} in the registry", forget=not same))
-                    break
-        return found
+            except Damaged:
+                return _Void(client_id, peer, "damaged in the registry", forget=False)
+            if current != identity:
+                why = "removed" if current is None else "changed" if current.enabled else "disabled"
+                same = current is not None and current.generation_id == identity.generation_id
+                return _Void(client_id, peer, f"{why} in the registry", forget=not same)
+        return None

@@ -3,6 +3,9 @@
 An empty or missing file works. Everything that is wrong is told at once, each with the path of its key; a route that
 cannot be read says where it stops making sense. The hub's name comes from `[device]`, which is the manager's table.
 
+    [hub]
+    leaf_cas = "line-3.pem"      # CAs that sign leaf devices of this gateway beside its own device CA
+
     [hub.routes]
     upstream = "FROM /messages/* INTO $upstream"
     sensor-to-filter = 'FROM /messages/modules/sensor/outputs/* INTO BrokeredEndpoint("/modules/filter/inputs/in1")'
@@ -15,9 +18,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
+from cryptography import x509
 from pydantic import BeforeValidator, Field
 
-from leafward.errors import LeafwardError
+from leafward import disk
+from leafward.errors import LeafwardError, SettingsError
+from leafward.pki.encoding import load_certificates
+from leafward.pki.extension import says_ca
 from leafward.store.device_settings import DeviceFacts
 from leafward.store.settings_file import Table, checked, read_tables
 from leafward.wire.routes import DEFAULT_ROUTE, Route
@@ -29,7 +36,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 class Limits(Table):
     """What one peer, or all together, may use. Every limit is explicit, with its reason.
 
-    connections          about 25 KiB each, so 10,000 are 250 MB; the next one is closed at once
+    connections          about 25 KiB each, so 10,000 are 250 MB; the next one is reset at once. Counted from the accept
+    connections_per_address  of these from one address, a quarter of all if not set; this machine's are not limited so
     packet_size          bytes; IoT Hub's own bound is 256 KiB for a message, so no client sends more
     connect_timeout      seconds from the end of the handshake to a whole CONNECT; the SDKs send it at once
     handshake_timeout    seconds for the TLS handshake; a slow radio link needs about ten
@@ -48,6 +56,7 @@ class Limits(Table):
     """
 
     connections: Count = 10_000
+    connections_per_address: Count | None = None
     packet_size: Annotated[int, Field(ge=1024, le=268_435_455, strict=True)] = 262_144
     connect_timeout: Seconds = 30.0
     handshake_timeout: Seconds = 30.0
@@ -63,6 +72,11 @@ class Limits(Table):
     subscriptions: Count = 64
     store_messages: Count = 1_000_000
     store_days: Count = 7
+
+    @property
+    def most_from_one_address(self) -> int:
+        """How many connections one address may have open."""
+        return self.connections_per_address or max(1, self.connections // 4)
 
     @property
     def store_age(self) -> timedelta:
@@ -84,9 +98,10 @@ RouteSetting = Annotated[Any, BeforeValidator(_route)]
 
 
 class HubTable(Table):
-    """`[hub]`: routes and limits."""
+    """`[hub]`: routes, limits, and the file of further CAs that sign leaf devices."""
 
     routes: dict[str, RouteSetting] = Field(default_factory=dict)
+    leaf_cas: Annotated[str, Field(min_length=1)] | None = None
     limits: Limits = Limits()
 
 
@@ -115,6 +130,26 @@ class HubSettings(Table):
     def limits(self) -> Limits:
         """What peers may use."""
         return self.hub.limits
+
+
+def read_leaf_cas(settings: HubSettings, path: Path) -> list[x509.Certificate]:
+    """The CAs that `leaf_cas` names; none where it is not set. `path` is the settings file, which it is relative to.
+
+    Raises `SettingsError` for a file that cannot be read or holds what is no CA certificate.
+    """
+    if settings.hub.leaf_cas is None:
+        return []
+    file = path.parent / settings.hub.leaf_cas
+    what = f"hub.leaf_cas: {file} cannot be used"
+    try:
+        found = load_certificates(disk.read_file(file))
+    except LeafwardError as error:
+        raise SettingsError(what, why=str(error), hint="it is a PEM file of CA certificates") from error
+    for certificate in found:
+        if not says_ca(certificate):
+            why = f"{certificate.subject.rfc4514_string()} is no CA"
+            raise SettingsError(what, why=why, hint="it names CAs, not devices")
+    return found
 
 
 def read_settings(path: Path) -> HubSettings:

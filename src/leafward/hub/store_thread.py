@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from leafward.errors import StoreError
+from leafward.errors import LeafwardError
+from leafward.hub.log_budget import LogBudgets
 from leafward.hub.metrics import HubMetrics
 from leafward.store.messages import Message, MessageStore
 
 logger = logging.getLogger(__name__)
 
-# Counted for each message beside its body: the row, its properties, the Python objects.
+# Counted for each message beside its body, and for each of its properties beside its text: the row, the Python objects.
 MESSAGE_OVERHEAD = 512
+PROPERTY_OVERHEAD = 256
 
 
 class Sender(Protocol):
@@ -38,6 +40,30 @@ class Sender(Protocol):
 
 Prepared = TypeVar("Prepared")
 ReadDone = Callable[[list[Message]], None]
+# Told the error of a job, or None when it is done.
+JobDone = Callable[[Exception | None], None]
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work of others in the store's thread: prepared in the loop's, done in the thread, told in the loop's."""
+
+    prepare: Callable[[], Any]
+    work: Callable[[Any], object]
+    done: JobDone | None
+    prepared: Any = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Read:
+    """A question to the store, and its answer."""
+
+    endpoint: str
+    after: int
+    limit: int
+    done: ReadDone
+    answer: list[Message] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -48,11 +74,9 @@ class _Round:
     senders: list[tuple[Sender, int]] = field(default_factory=list)
     size: int = 0
     acknowledged: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    reads: list[tuple[str, int, int, ReadDone]] = field(default_factory=list)
-    jobs: list[tuple[Callable[[], Any], Callable[[Any], object]]] = field(default_factory=list)
-    prepared: list[Any] = field(default_factory=list)
+    reads: list[_Read] = field(default_factory=list)
+    jobs: list[_Job] = field(default_factory=list)
     append_error: Exception | None = None
-    answers: list[list[Message]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.messages or self.acknowledged or self.reads or self.jobs)
@@ -77,6 +101,8 @@ class StoreThread:
         self._busy = False
         self._scheduled = False
         self._waiting: set[Sender] = set()
+        # A disk that is full fails every round, and the log may be on the same disk.
+        self._budgets = LogBudgets()
         self._idle = asyncio.Event()
         self._idle.set()
         self.grown: Callable[[set[str]], None] = lambda _endpoints: None
@@ -92,7 +118,7 @@ class StoreThread:
         Returns False when the queue is full now: the message is taken, and `sender.room_again()` will be called when
         the sender may go on.
         """
-        cost = len(message.body) + MESSAGE_OVERHEAD
+        cost = _cost(message)
         self._next.messages.append((message, endpoints))
         self._next.senders.append((sender, token))
         self._next.size += cost
@@ -113,13 +139,15 @@ class StoreThread:
 
     def read(self, endpoint: str, after: int, limit: int, done: ReadDone) -> None:
         """Calls `done` with at most `limit` messages pending for the endpoint, later than id `after`, oldest first."""
-        self._next.reads.append((endpoint, after, limit, done))
+        self._next.reads.append(_Read(endpoint, after, limit, done))
         self._schedule()
 
-    def run(self, prepare: Callable[[], Prepared], job: Callable[[Prepared], object]) -> None:
-        """Runs `job` in the store's thread, in the next round, with what `prepare` gave in the loop's thread just
-        before that round. Its failure is logged."""
-        self._next.jobs.append((prepare, job))
+    def run(
+        self, prepare: Callable[[], Prepared], work: Callable[[Prepared], object], done: JobDone | None = None
+    ) -> None:
+        """Runs `work` in the store's thread, in the next round, with what `prepare` gave in the loop's thread just
+        before that round. A failure is logged, and told to `done`."""
+        self._next.jobs.append(_Job(prepare, work, done))
         self._schedule()
 
     def sweep(self, now: datetime, max_age: timedelta, max_messages: int) -> None:
@@ -154,10 +182,15 @@ class StoreThread:
         else:
             current, self._next = self._next, _Round()
         self._busy = True
-        current.prepared = [prepare() for prepare, _job in current.jobs]
-        self._loop.run_in_executor(self._executor, self._perform, current).add_done_callback(self._finish)
+        for job in current.jobs:
+            try:
+                job.prepared = job.prepare()
+            except Exception as error:  # it must not cost the round that others wait for
+                job.error = error
+        performing = self._loop.run_in_executor(self._executor, self._perform, current)
+        performing.add_done_callback(lambda future: self._finish(current, future))
 
-    def _perform(self, current: _Round) -> _Round:
+    def _perform(self, current: _Round) -> None:
         """In the thread. A failure stays in its own part of the round."""
         if current.messages:
             try:
@@ -167,52 +200,95 @@ class StoreThread:
         for endpoint, ids in current.acknowledged.items():
             with _logged("cannot acknowledge messages"):
                 self._store.acknowledge(endpoint, ids)
-        for endpoint, after, limit, _done in current.reads:
-            current.answers.append([])
+        for read in current.reads:
             with _logged("cannot read pending messages"):
-                current.answers[-1] = list(self._store.pending(endpoint, after=after, limit=limit))
-        for (_prepare, job), prepared in zip(current.jobs, current.prepared, strict=True):
-            with _logged("a job of the message store failed"):
-                job(prepared)
-        return current
+                read.answer = list(self._store.pending(read.endpoint, after=read.after, limit=read.limit))
+        for job in current.jobs:
+            try:
+                if job.error is None:
+                    job.work(job.prepared)
+            except Exception as error:
+                job.error = error
 
-    def _finish(self, future: "asyncio.Future[_Round]") -> None:
-        current = future.result()
-        self._busy = False
-        self._queued -= current.size
-        self._tell_senders(current)
-        for (_endpoint, _after, _limit, done), messages in zip(current.reads, current.answers, strict=True):
-            done(messages)
-        if self._waiting and self._queued <= self._queue_bytes // 2:
-            waiting, self._waiting = self._waiting, set()
-            for sender in waiting:
-                sender.room_again()
-        if self._backlog or self._next:
-            self._schedule()
-        elif not self._scheduled:
-            self._idle.set()
+    def _finish(self, current: _Round, future: "asyncio.Future[None]") -> None:
+        """Tells everybody, one after the other: whatever one of them raises, the next is told and the work goes on."""
+        try:
+            self._busy = False
+            self._queued -= current.size
+            if (error := future.exception()) is not None and current.append_error is None:
+                current.append_error = RuntimeError(f"the round failed: {error!r}")
+            self._tell_senders(current)
+            for read in current.reads:
+                with _logged(_FAULT):
+                    read.done(read.answer)
+            for job in current.jobs:
+                _tell(job)
+            self._tell_room()
+        finally:
+            if self._backlog or self._next:
+                self._schedule()
+            elif not self._scheduled:
+                self._idle.set()
 
     def _tell_senders(self, current: _Round) -> None:
         if not current.messages:
             return
         if current.append_error is not None:
             self._metrics.store_failures += 1
-            logger.error("%d messages are not kept: %s", len(current.messages), current.append_error)
+            if self._budgets.take("append"):
+                logger.error("%d messages are not kept: %s", len(current.messages), current.append_error)
             for sender, token in current.senders:
-                sender.not_stored(token, current.append_error)
+                with _logged(_FAULT):
+                    sender.not_stored(token, current.append_error)
             return
         self._metrics.batches += 1
         self._metrics.batched_messages += len(current.messages)
         for sender, token in current.senders:
-            sender.stored(token)
-        self.grown({endpoint for _message, endpoints in current.messages for endpoint in endpoints})
+            try:
+                sender.stored(token)
+            except Exception:
+                logger.exception(_FAULT)
+        with _logged(_FAULT):
+            self.grown({endpoint for _message, endpoints in current.messages for endpoint in endpoints})
+
+    def _tell_room(self) -> None:
+        if self._waiting and self._queued <= self._queue_bytes // 2:
+            waiting, self._waiting = self._waiting, set()
+            for sender in waiting:
+                with _logged(_FAULT):
+                    sender.room_again()
+
+
+_FAULT = "a fault of ours: somebody did not take the message store's answer"
+
+
+def _cost(message: Message) -> int:
+    """The bytes that a waiting message is counted as: its properties may be larger than its body."""
+    cost = len(message.body) + len(message.output or "") + MESSAGE_OVERHEAD
+    for properties in (message.properties, message.system):
+        if properties:
+            cost += sum(map(len, properties)) + sum(map(len, properties.values())) + PROPERTY_OVERHEAD * len(properties)
+    return cost
+
+
+def _tell(job: _Job) -> None:
+    if job.error is not None:
+        logger.error("a job of the message store failed: %s", job.error, exc_info=_unforeseen(job.error))
+    if job.done is not None:
+        with _logged(_FAULT):
+            job.done(job.error)
+
+
+def _unforeseen(error: Exception) -> Exception | None:
+    """The error where its traceback says more than its text."""
+    return None if isinstance(error, LeafwardError) else error
 
 
 @contextlib.contextmanager
 def _logged(what: str) -> Iterator[None]:
     try:
         yield
-    except StoreError as error:
+    except LeafwardError as error:
         logger.error("%s: %s", what, error)
     except Exception:
         logger.exception(what)

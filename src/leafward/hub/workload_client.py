@@ -115,13 +115,24 @@ class WorkloadClient:
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=str(socket)), timeout=timeout) as session,
                 session.request(method, url, data=body) as response,
             ):
-                answer = await response.content.read(workload_api.MAX_RESPONSE_BODY + 1)
+                answer = await _whole(response.content)
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise PeerUnavailable("the manager does not answer", why=str(error), hint="leafward manager run") from error
         if not 200 <= status < 300:
             raise _refused(status, path, answer)
         return answer
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """All of an answer: `read(n)` gives what has come until then. Raises `PeerUnavailable` for one without end."""
+    answer = bytearray()
+    async for piece in content.iter_any():
+        answer += piece
+        if len(answer) > workload_api.MAX_RESPONSE_BODY:
+            why = f"got more than {workload_api.MAX_RESPONSE_BODY} bytes"
+            raise PeerUnavailable("the manager's answer is too long", why=why, hint="a smaller trust bundle")
+    return bytes(answer)
 
 
 def _refused(status: int, path: str, body: bytes) -> LeafwardError:

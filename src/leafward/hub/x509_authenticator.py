@@ -19,6 +19,7 @@ from leafward.hub.refusals import Refusal
 from leafward.pki import extension
 from leafward.pki.chain import Chain
 from leafward.pki.names import common_name
+from leafward.pki.paths import public_key_bytes
 from leafward.pki.validity import Validity
 from leafward.pki.verify import verify
 from leafward.store.registry import Identity, Registry
@@ -27,16 +28,42 @@ from leafward.store.registry import Identity, Registry
 _CLIENT_CODES = {"intermediate-missing": "client-chain-incomplete", "self-signed-server": "root-not-trusted"}
 
 
+# A CA, whichever certificate it has just now: its name and its public key.
+CaIdentity = tuple[bytes, bytes]
+
+
+def ca_identity(certificate: x509.Certificate) -> CaIdentity:
+    """The CA that a certificate is of: one that was renewed with the same key is the same CA."""
+    return certificate.subject.public_bytes(), public_key_bytes(certificate)
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What client certificates are judged by: the trust bundle, and the subjects of the CAs that only serve modules.
+    """What client certificates are judged by. They must lead to one of `anchors`, the trust bundle, and moreover be
+    issued for this gateway: all gateways of a maker have the same root, and each could sign for every device.
 
-    A workload CA stands below the same root as the device CA and gives every module a client certificate in a name the
-    module chose. Were its certificates accepted, a module could come as any leaf device.
+    `through`: CAs of which one must be on the path, which are this gateway's device CA and those that the operator
+    named. `above`: the CAs above that device CA; what they sign themselves is accepted, what other CAs below them
+    sign is not. `workload_ca_subjects`: a workload CA stands below the device CA and gives every module a client
+    certificate in a name the module chose. Were its certificates accepted, a module could come as any leaf device.
     """
 
     anchors: tuple[x509.Certificate, ...] = ()
     workload_ca_subjects: frozenset[bytes] = frozenset()
+    through: frozenset[CaIdentity] = frozenset()
+    above: frozenset[CaIdentity] = frozenset()
+
+    def wrong_issuer(self, path: Sequence[x509.Certificate]) -> Refusal | None:
+        """Why the CAs of a path that leads to an anchor, leaf first, may not speak for a device of ours."""
+        issuers = path[1:]
+        if any(issuer.subject.public_bytes() in self.workload_ca_subjects for issuer in issuers):
+            return Refusal("issued-for-a-module", "issued by a workload CA, which names modules and not devices")
+        identities = [ca_identity(issuer) for issuer in issuers]
+        if not identities or (identities[0] not in self.above and self.through.isdisjoint(identities)):
+            issuer = issuers[0].subject.rfc4514_string() if issuers else "nobody"
+            why = f"issued by {issuer}, which is not this gateway's device CA, nor above it, nor named in leaf_cas"
+            return Refusal("issued-for-another-gateway", why)
+        return None
 
 
 class X509Authenticator:
@@ -92,9 +119,7 @@ class X509Authenticator:
         if not verdict.valid:
             code = verdict.rule or "root-not-trusted"
             return Refusal(_CLIENT_CODES.get(code, code), verdict.reason or "no path to the trust bundle")
-        if any(issuer.subject.public_bytes() in trust.workload_ca_subjects for issuer in (verdict.path or ())[1:]):
-            return Refusal("issued-for-a-module", "issued by a workload CA, which names modules and not devices")
-        return None
+        return trust.wrong_issuer(verdict.path or ())
 
 
 def _wrong_thumbprint(identity: Identity, leaf: x509.Certificate) -> Refusal | None:

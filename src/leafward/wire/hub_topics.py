@@ -14,6 +14,7 @@ from leafward.wire.property_bag import (
     CONNECTION_DEVICE,
     CONNECTION_MODULE,
     OUTPUT,
+    check_forwardable,
     join_system,
     read_pairs,
     split_system,
@@ -125,6 +126,7 @@ class HubTopics:
         if "/" in bag:
             raise ProtocolError("the topic is malformed", why="a '/' stands in the properties", hint="write it as %2F")
         properties, system, output = split_system(read_pairs(bag))
+        check_forwardable(properties, system)
         # A leaf device has no outputs; what it writes there must not look like a module's.
         return Telemetry(properties, system, output if self._module else None)
 

@@ -9,9 +9,13 @@ from types import MappingProxyType
 from urllib.parse import quote
 
 from leafward.errors import ProtocolError
+from leafward.wire.mqtt.packets import MAX_STRING
 from leafward.wire.percent import percent_decoded
 
 MAX_PROPERTIES = 256  # in one message; IoT Hub bounds only their size, and the topic's 64 KiB bound that here
+# Bytes of a message's properties as we write them. A message that is taken goes on in a topic of ours, behind the ids
+# of device, module and input and before the sender's, which together need some 1,300 bytes at most.
+MAX_BAG = MAX_STRING - 2048
 
 OUTPUT, CONNECTION_DEVICE, CONNECTION_MODULE = "$.on", "$.cdid", "$.cmid"
 
@@ -56,6 +60,26 @@ def read_pairs(text: str) -> dict[str, str]:
 def write_pairs(pairs: Iterable[tuple[str, str]]) -> str:
     """The pairs encoded so that both SDKs read them: nothing but unreserved characters stays as it is."""
     return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+
+
+def check_forwardable(properties: Mapping[str, str], system: Mapping[str, str]) -> None:
+    """Refuses properties that a message could not take on with it to its receiver.
+
+    Encoding makes text longer: '(' becomes three bytes. Raises `ProtocolError` for too much, and for what is no Unicode
+    text.
+    """
+    text = "".join((*properties, *properties.values(), *system, *system.values()))
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise ProtocolError("the properties are no Unicode text", why=error.reason) from error
+    # Three bytes for each and two separators a pair, at most: then there is no need to encode.
+    if 3 * size + 2 * (len(properties) + len(system)) <= MAX_BAG:
+        return
+    size = len(write_pairs(join_system(properties, system)))
+    if size > MAX_BAG:
+        why = f"they need {size} bytes in a topic, where {MAX_BAG} are left for them"
+        raise ProtocolError("the properties are too long", why=why)
 
 
 def split_system(pairs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], str | None]:

@@ -72,6 +72,8 @@ MALFORMED = {
     "suback_reserved_code": "9003000103",
     "suback_without_codes": "90020001",
     "unsubscribe_without_filters": "a2020001",
+    "subscribe_65_filters": "8286020001" + "00016100" * 65,
+    "unsubscribe_65_filters": "a2c5010001" + "000161" * 65,
     "unsubscribe_without_its_flag": "a0050001000161",
     "unsuback_long": "b003000100",
     "pingreq_with_a_body": "c00100",
@@ -91,6 +93,12 @@ def test_refused(defect: str) -> None:
         whole.feed(b"\xc0\x00")
     with pytest.raises(ProtocolError):
         [slow.feed(bytes((byte,))) for byte in raw]
+
+
+def test_as_many_filters_as_a_packet_may_have() -> None:
+    """64; a device could otherwise make the broker judge 65,000 of them in one packet."""
+    for packet in (Subscribe(1, (("a", 0),) * 64), Unsubscribe(1, ("a",) * 64)):
+        assert Decoder().feed(encode(packet)) == [packet]
 
 
 @pytest.mark.parametrize("limit", [1024, 256 * 1024])
@@ -149,6 +157,8 @@ UNWRITABLE: dict[str, Packet] = {
     "suback_nothing": Suback(1, ()),
     "suback_3": Suback(1, (3,)),
     "unsubscribe_nothing": Unsubscribe(1, ()),
+    "subscribe_65_filters": Subscribe(1, (("a", 0),) * 65),
+    "unsubscribe_65_filters": Unsubscribe(1, ("a",) * 65),
 }
 
 

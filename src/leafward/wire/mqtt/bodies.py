@@ -12,6 +12,7 @@ from leafward.wire.mqtt.packets import (
     CONNACK,
     CONNECT,
     DISCONNECT,
+    MAX_FILTERS,
     NOT_AUTHORISED,
     PINGREQ,
     PINGRESP,
@@ -147,7 +148,7 @@ def _connack(data: bytes) -> Connack:
 
 
 def _subscribe(data: bytes) -> Subscribe:
-    """3.8.3-1, -3, -4: one filter at least; six reserved bits beside each QoS."""
+    """3.8.3-1, -3, -4: one filter at least, `MAX_FILTERS` at most; six reserved bits beside each QoS."""
     body = Body("SUBSCRIBE", data)
     packet_id = body.packet_id()
     filters: list[tuple[str, int]] = []
@@ -156,6 +157,7 @@ def _subscribe(data: bytes) -> Subscribe:
         if qos > 2:
             body.malformed(f"it asks for QoS {qos:#04x}, 0, 1 or 2 may stand there")
         filters.append((topic_filter, qos))
+        _refuse_many(body, len(filters))
     if not filters:
         body.malformed("it has no topic filter")
     return Subscribe(packet_id, tuple(filters))
@@ -180,9 +182,16 @@ def _unsubscribe(data: bytes) -> Unsubscribe:
     filters: list[str] = []
     while body.left:
         filters.append(check_filter(body.text("topic filter")))
+        _refuse_many(body, len(filters))
     if not filters:
         body.malformed("it has no topic filter")
     return Unsubscribe(packet_id, tuple(filters))
+
+
+def _refuse_many(body: Body, count: int) -> None:
+    """Each filter costs the broker a judgement: 65,000 of four bytes in one packet are an attack."""
+    if count > MAX_FILTERS:
+        body.malformed(f"it has more than {MAX_FILTERS} topic filters")
 
 
 def _with_packet_id(name: str, make: Callable[[int], Packet]) -> Callable[[bytes], Packet]:

@@ -13,6 +13,7 @@ from leafward.wire.mqtt.packets import (
     CONNACK,
     CONNECT,
     DISCONNECT,
+    MAX_FILTERS,
     MAX_PACKET_ID,
     MAX_REMAINING_LENGTH,
     MAX_STRING,
@@ -145,8 +146,8 @@ def _connack(packet: Connack) -> bytes:
 
 def _subscribe(packet: Subscribe) -> bytes:
     """3.8."""
-    if not packet.filters or any(not 0 <= qos <= 2 for _, qos in packet.filters):
-        raise ProtocolError("SUBSCRIBE is malformed", why="it needs topic filters, each with QoS 0, 1 or 2")
+    if not 0 < len(packet.filters) <= MAX_FILTERS or any(not 0 <= qos <= 2 for _, qos in packet.filters):
+        raise ProtocolError("SUBSCRIBE is malformed", why=f"1 to {MAX_FILTERS} topic filters, each with QoS 0, 1 or 2")
     filters = (_text(check_filter(text), "topic filter") + bytes((qos,)) for text, qos in packet.filters)
     return _framed(SUBSCRIBE << 4 | 2, _number(_checked_id(packet.packet_id)) + b"".join(filters))
 
@@ -160,8 +161,8 @@ def _suback(packet: Suback) -> bytes:
 
 def _unsubscribe(packet: Unsubscribe) -> bytes:
     """3.10."""
-    if not packet.filters:
-        raise ProtocolError("UNSUBSCRIBE is malformed", why="it has no topic filter")
+    if not 0 < len(packet.filters) <= MAX_FILTERS:
+        raise ProtocolError("UNSUBSCRIBE is malformed", why=f"1 to {MAX_FILTERS} topic filters")
     filters = (_text(check_filter(text), "topic filter") for text in packet.filters)
     return _framed(UNSUBSCRIBE << 4 | 2, _number(_checked_id(packet.packet_id)) + b"".join(filters))
 

@@ -16,6 +16,7 @@ SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT = range(
 MAX_PACKET_ID = 0xFFFF
 MAX_REMAINING_LENGTH = 0x0FFF_FFFF  # 2.2.3: four bytes of seven bits
 MAX_STRING = 0xFFFF  # 1.5.3: a two-byte length stands before every string
+MAX_FILTERS = 64  # in one SUBSCRIBE or UNSUBSCRIBE; ours, no client of an IoT hub has more
 
 # Table 3.1, return codes of CONNACK.
 ACCEPTED = 0

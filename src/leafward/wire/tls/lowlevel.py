@@ -14,9 +14,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, _util, crypto
 
 from leafward.errors import EncodingError
+from leafward.pki.link import is_affordable
 from leafward.wire.tls.alerts import reason_name, received_alert, sent_alert
 
 _lib: Any = _util.lib
@@ -29,8 +31,15 @@ _BUFFER: Final = RECORD + 1024
 _FEED: Final = 2 * _BUFFER
 # A reason that OpenSSL numbers and its binding does not name (sslerr.h).
 _CERTIFICATE_VERIFY_FAILED: Final = 134
+# The most certificates a peer may show beside its own; real chains have four. OpenSSL itself takes 100 KiB of them.
+MOST_PRESENTED: Final = 16
 # TLS 1.0, which we never speak: a session is resumed only under the version it was made with, so never.
 _NEVER_RESUMED: Final = SSL.TLS1_VERSION
+
+# Kinds of keys as OpenSSL numbers them (obj_mac.h): RSA, and RSA for PSS alone.
+_RSA: Final = frozenset({_lib.EVP_PKEY_RSA, 912})
+# DSA and Diffie-Hellman: no certificate has them any more, and their sizes are the peer's to choose.
+_NOBODYS: Final = frozenset({_lib.EVP_PKEY_DSA, _lib.EVP_PKEY_DH, 920})
 
 # Buffers to decrypt into and to carry ciphertext out. A list's pop and append are atomic, so two event loops in two
 # threads never share one: OpenSSL works on them without the interpreter's lock.
@@ -244,6 +253,10 @@ class Engine:
 
     def peer_certificates(self) -> tuple[x509.Certificate, ...]:
         """What the peer presented, leaf first; empty when it presented none. Raises `EncodingError`."""
+        presented = _lib.SSL_get_peer_cert_chain(self._ssl)
+        count = 0 if presented == _ffi.NULL else _lib.sk_X509_num(presented)
+        if count > MOST_PRESENTED:
+            raise EncodingError("the peer shows too many certificates", why=f"got {count}, at most {MOST_PRESENTED}")
         # On a server OpenSSL's chain leaves out the leaf, on a client it starts with it.
         try:
             leaf = self.connection.get_peer_certificate(as_cryptography=True)
@@ -307,8 +320,14 @@ def use_key(context: SSL.Context, pkcs8: bytes) -> None:
 def ask_for_certificate(context: SSL.Context) -> None:
     """Asks each client for a certificate and accepts any or none: the application judges. TLS itself still proves
     that the client holds the key (RFC 8446 4.4.3).
+
+    OpenSSL cannot be kept from verifying a chain before it asks us, and at its own depth of 100 a stranger's chain
+    costs half a second (measured: 60 certificates of 3072 bits). At depth 0 it looks at the leaf and its issuer and
+    checks one signature; every certificate presented is seen by `Engine.peer_certificates` all the same. A client
+    whose key, or whose issuer's key, is made to be dear is refused: `handshake` raises.
     """
     _lib.SSL_CTX_set_verify(context._context, _lib.SSL_VERIFY_PEER, _accept)  # noqa: SLF001
+    _lib.SSL_CTX_set_verify_depth(context._context, 0)  # noqa: SLF001
 
 
 def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags: int = 0) -> crypto.X509Store:
@@ -321,7 +340,11 @@ def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags
     return store
 
 
-def _accept_certificate(_ok: int, store_context: Any) -> int:
+def _accept_certificate(ok: int, store_context: Any) -> int:
+    # Nothing is trusted here, so OpenSSL reports "not ok" for every chain, and before it checks any signature.
+    if not ok and not all(map(_is_cheap, _chain_built(store_context))):
+        _lib.X509_STORE_CTX_set_error(store_context, _lib.X509_V_ERR_CERT_REJECTED)
+        return 0
     # A ticket holds the client's own certificate and not those above it: a resumed client would stand there without
     # its chain. So the session of a client with a chain is marked as one that cannot be resumed.
     if _lib.X509_STORE_CTX_get_error_depth(store_context) > 0:
@@ -329,6 +352,33 @@ def _accept_certificate(_ok: int, store_context: Any) -> int:
         _lib.SSL_SESSION_set_protocol_version(_lib.SSL_get_session(connection), _NEVER_RESUMED)
     _lib.X509_STORE_CTX_set_error(store_context, _lib.X509_V_OK)
     return 1
+
+
+def _chain_built(store_context: Any) -> list[Any]:
+    """The certificates OpenSSL is about to verify, as its own objects, given back when they are let go of."""
+    stack = _lib.X509_STORE_CTX_get1_chain(store_context)
+    if stack == _ffi.NULL:
+        return []
+    found = [_ffi.gc(_lib.sk_X509_value(stack, at), _lib.X509_free) for at in range(_lib.sk_X509_num(stack))]
+    _lib.sk_X509_free(stack)
+    return found
+
+
+def _is_cheap(certificate: Any) -> bool:
+    """Whether a signature check with this certificate's key is short. A key we cannot read is OpenSSL's to refuse."""
+    key = _lib.X509_get_pubkey(certificate)
+    if key == _ffi.NULL:
+        return True
+    kind = _lib.EVP_PKEY_id(key)
+    _lib.EVP_PKEY_free(key)
+    if kind not in _RSA:
+        return kind not in _NOBODYS
+    _lib.X509_up_ref(certificate)
+    try:
+        public = crypto.X509._from_raw_x509_ptr(certificate).to_cryptography().public_key()  # noqa: SLF001
+    except Exception:  # a callback has nobody to raise to, and what cannot be measured may be dear
+        return False
+    return isinstance(public, rsa.RSAPublicKey) and is_affordable(public)
 
 
 _accept: Final = _ffi.callback("int (*)(int, X509_STORE_CTX *)", _accept_certificate)
