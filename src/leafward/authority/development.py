@@ -42,29 +42,30 @@ def make_development_chain(
 ) -> Chain:
     """The device CA's chain, made where missing: `device_ca/certificate.pem` and `device_ca/key.pem`.
 
-    `maker` is the authority's folder. Raises `RuleViolation` when the device CA would be named like the host.
+    `maker` is the authority's folder. Raises `RuleViolation` when a CA would be named like the host.
     """
     named = names.for_hostname(hostname)
     device_name = parse_common_name(named.device_ca or "")
-    refuse_hostname(device_name, hostname)
+    for name in (named.root, named.intermediate, device_name):
+        refuse_hostname(name, hostname)
     kind = key_type or parse_key_type("ec-p256")
-    issuance = Issuance(maker)
-    root = _existing(issuance, named.root) or issuance.root(named.root, kind, now=now)
-    _mark(maker, root)
-    intermediate = _existing(issuance, named.intermediate) or issuance.intermediate(
-        named.intermediate, kind, now=now, issuer=root
-    )
-    if not (device_ca / CERTIFICATE).exists():
-        deliver(
-            issuance,
-            "device_ca",
-            device_name,
-            kind,
-            device_ca,
-            now=now,
-            issuer=intermediate,
-            lifetime=DEVICE_CA_LIFETIME,
+    with Issuance(maker) as issuance:
+        root = _existing(issuance, named.root) or issuance.root(named.root, kind, now=now)
+        _mark(maker, root)
+        intermediate = _existing(issuance, named.intermediate) or issuance.intermediate(
+            named.intermediate, kind, now=now, issuer=root
         )
+        if not (device_ca / CERTIFICATE).exists():
+            deliver(
+                issuance,
+                "device_ca",
+                device_name,
+                kind,
+                device_ca,
+                now=now,
+                issuer=intermediate,
+                lifetime=DEVICE_CA_LIFETIME,
+            )
     return Chain.from_pem(disk.read_file(device_ca / CERTIFICATE))
 
 
