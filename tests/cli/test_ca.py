@@ -70,6 +70,9 @@ def test_keys_are_for_the_owner_only(tmp_path: Path) -> None:
         (["intermediate", "X", "--issuer", "nobody"], "none matches"),
         (["device", "gw.ca", "--csr", "/no/such.csr", "--out", "gw"], "does not exist"),
         (["leaf", "gw", "--csr", "garbage.csr", "--out", "leaf"], "certificate request"),
+        (["leaf", "a b"], "no device id"),
+        (["leaf", "gw", "--profile", "device_identity"], "serial_number"),
+        (["device", "gateway.test", "--hostname", "Gateway.test"], "must not be named"),
     ],
 )
 def test_refusals_say_what_to_do_and_leave_nothing_half_done(tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -81,6 +84,21 @@ def test_refusals_say_what_to_do_and_leave_nothing_half_done(tmp_path: Path, arg
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_files_go_below_the_working_folder_whatever_the_name_is(tmp_path: Path) -> None:
+    home, here = tmp_path / "home", tmp_path / "here"
+    here.mkdir()
+    ca(home, "init", "--cn", "Root")
+    assert leafward("ca", "device", "../../escape", home=home, cwd=here).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] in (["home", "here"], ["here", "home"])
+    assert len(list(here.iterdir())) == 1
+
+
+def test_two_names_that_read_alike_without_their_letters_are_two(tmp_path: Path) -> None:
+    for name in ("Ünter CA", "Önter CA", "日本", ".."):
+        ca(tmp_path, "init", "--cn", name)
+    assert len(leafward_json("ca", "list", home=tmp_path)) == 4
 
 
 def test_an_unknown_kind_of_key_is_wrong_use(tmp_path: Path) -> None:

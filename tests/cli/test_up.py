@@ -198,6 +198,15 @@ def test_a_device_ca_named_like_the_host_is_refused(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--root-name", "--intermediate-name"])
+def test_no_ca_is_named_like_the_host(tmp_path: Path, start_edge: StartEdge, option: str) -> None:
+    """Refused before anything is made: the next start, with another name, works."""
+    done = leafward("up", "--home", str(tmp_path), "--hostname", "gw.test", option, "gw.test", "--bind", free_address())
+    assert done.returncode == 3
+    assert "must not be named" in done.stderr
+    start_edge(tmp_path, "--hostname", "gw.test", option, "Another CA")
+
+
 def test_a_changed_hostname_reissues_the_hub_certificate_only(tmp_path: Path, start_edge: StartEdge) -> None:
     first = start_edge(tmp_path / "home", "--hostname", "old.test")
     before = served(first)

@@ -1,24 +1,35 @@
 """What the `leafward ca` commands do alike: open the authority, issue, show."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from leafward.cli import voice
-from leafward.cli.ca_options import lifetime
+from leafward.cli.ca_limits import chosen_issuer
 from leafward.cli.service import system_clock
 from leafward.store.home import Home
 
 if TYPE_CHECKING:
     from leafward.authority.authorities import Authority
+    from leafward.authority.delivery import Delivery
+    from leafward.authority.elsewhere import Limits
     from leafward.authority.issuance import Issuance
     from leafward.pki.chain import Chain
+    from leafward.pki.key_types import KeyType
+    from leafward.pki.request import CertificateRequest
 
 
 def open_issuance(home: Home) -> "Issuance":
-    """The maker's authority of this home."""
+    """The maker's authority of this home, closed when the command ends."""
     from leafward.authority.issuance import Issuance
+    from leafward.authority.settings import read_maker
 
-    return Issuance(home.maker)
+    maker = read_maker(home.settings)
+    issuance = Issuance(home.maker, database=maker.database, publishing=maker.publishing)
+    click.get_current_context().call_on_close(issuance.close)
+    return issuance
 
 
 def issue_and_show(
@@ -30,31 +41,50 @@ def issue_and_show(
     folder: Path,
     issuer: str | None,
     key: str,
-    days: int | None,
+    lifetime: timedelta | None,
     as_json: bool,
+    limits: "Limits | None" = None,
+    serial_number: str | None = None,
+    replacing: bool = False,
+    renewing: bool = False,
 ) -> None:
     """Issues from a request or with a key made here, and says where the files are."""
-    from leafward import disk
     from leafward.authority.delivery import deliver
-    from leafward.pki.key_types import parse_key_type
-    from leafward.pki.request import CertificateRequest
+    from leafward.authority.elsewhere import NO_LIMITS
 
-    issuance = open_issuance(home)
+    issuance, now = open_issuance(home), system_clock()
     files = deliver(
         issuance,
         kind,
         name,
-        CertificateRequest.from_csr(disk.read_file(csr)) if csr else parse_key_type(key),
+        key_source(csr, key),
         folder,
-        now=system_clock(),
-        issuer=issuance.authorities.get(issuer) if issuer else None,
-        lifetime=lifetime(days),
+        now=now,
+        issuer=chosen_issuer(issuance, issuer, lifetime, now),
+        lifetime=lifetime,
+        limits=limits or NO_LIMITS,
+        serial_number=serial_number,
+        replacing=replacing,
+        renewing=renewing,
     )
-    facts = {
+    show_chain(files.chain, {"name": name, **delivered(files)}, as_json)
+
+
+def key_source(csr: Path | None, key: str) -> "CertificateRequest | KeyType":
+    """The request in a file, else the kind of the key that is to be made here."""
+    from leafward import disk
+    from leafward.pki.key_types import parse_key_type
+    from leafward.pki.request import CertificateRequest
+
+    return CertificateRequest.from_csr(disk.read_file(csr)) if csr else parse_key_type(key)
+
+
+def delivered(files: "Delivery") -> dict[str, str | None]:
+    """Where the files of one certificate are."""
+    return {
         "certificate": str(files.certificate),
         "private_key": str(files.private_key) if files.private_key else None,
     }
-    show_chain(files.chain, {"name": name, **facts}, as_json)
 
 
 def show_authority(authority: "Authority", as_json: bool) -> None:
@@ -72,6 +102,14 @@ def show_chain(chain: "Chain", facts: dict[str, Any], as_json: bool) -> None:
         return
     for line in draw_chain(chain):
         voice.say(line)
+    show_facts(facts, as_json=False)
+
+
+def show_facts(facts: dict[str, Any], as_json: bool) -> None:
+    """Facts as lines, what is not known left out, or as JSON."""
+    if as_json:
+        voice.say_json(facts)
+        return
     for label, value in facts.items():
         if value is not None and label != "name":
             voice.say(f"{label.replace('_', ' ')}: {value}")

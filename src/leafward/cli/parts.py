@@ -8,6 +8,10 @@ from leafward.cli.service import Part, Ready, system_clock
 from leafward.store.home import Home
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiohttp.web import RouteDef
+
     from leafward.authority.est_settings import EstTable
     from leafward.authority.issuance import Issuance
     from leafward.authority.serve import ServeOptions, Serving
@@ -69,8 +73,10 @@ def provisioning(home: Home) -> Part:
     return run
 
 
-def authority(issuance: "Issuance", settings: "EstTable", options: "ServeOptions") -> Part:
-    """The authority's server."""
+def authority(
+    issuance: "Issuance", settings: "EstTable", options: "ServeOptions", published: "Sequence[RouteDef]" = ()
+) -> Part:
+    """The authority's server; revocation, and what else is `published`, is served over plain HTTP."""
 
     def facts(serving: "Serving") -> dict[str, object]:
         host = str(options.hosts[0])
@@ -88,15 +94,18 @@ def authority(issuance: "Issuance", settings: "EstTable", options: "ServeOptions
         }
 
     async def run(stop: asyncio.Event, ready: Ready) -> None:
+        from leafward.authority.revocation_service import RevocationService
         from leafward.authority.serve import run_authority
 
-        await run_authority(
-            issuance,
-            settings,
-            options,
-            clock=system_clock,
-            stop=stop,
-            ready=lambda serving: ready(facts(serving)),
-        )
+        async with RevocationService(issuance, system_clock) as revocation:
+            await run_authority(
+                issuance,
+                settings,
+                options,
+                clock=system_clock,
+                stop=stop,
+                ready=lambda serving: ready(facts(serving)),
+                published=[*revocation.routes(), *published],
+            )
 
     return run
