@@ -68,6 +68,7 @@ test: dev
 
 bench: dev
 	$(BIN)/python -m benchmarks.start
+	$(BIN)/python -m benchmarks.issuance
 
 # Locked with hashes and without index addresses; needs uv.
 lock:
