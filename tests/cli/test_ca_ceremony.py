@@ -42,13 +42,21 @@ class Machines:
         return done.stderr
 
 
-@pytest.fixture
-def machines(tmp_path: Path) -> Machines:
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root made offline, known online."""
-    made = Machines(tmp_path)
+    made = Machines(tmp_path_factory.mktemp("begun") / "machines")
+    made.folder.mkdir()
     made.off("ceremony", "root", "--cn", "Offline Root", "--by", "A. Person", "--stick", str(made.stick))
     made.on("import", str(made.stick / "root.pem"))
-    return made
+    return made.folder
+
+
+@pytest.fixture
+def machines(begun: Path, tmp_path: Path) -> Machines:
+    """A copy of them for one test."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
+    return Machines(tmp_path)
 
 
 def test_from_the_root_to_a_device_ca(machines: Machines, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`leafward ca log`: the maker proves, the auditor verifies, and neither has to trust the other."""
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -9,14 +10,21 @@ import pytest
 from tests.edge import leafward, leafward_json
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A maker with a root and a device CA."""
-    home = tmp_path / "home"
-    for arguments in (["init", "--cn", "Example Root"], ["device", "gw.ca", "--out", str(tmp_path / "gw")]):
-        done = leafward("ca", *arguments, home=home)
+    folder = tmp_path_factory.mktemp("maker")
+    for arguments in (["init", "--cn", "Example Root"], ["device", "gw.ca", "--out", str(folder / "gw")]):
+        done = leafward("ca", *arguments, home=folder / "home")
         assert done.returncode == 0, done.stderr
-    return home
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for one test."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "home"
 
 
 def log(home: Path, *arguments: str, code: int = 0) -> str:
