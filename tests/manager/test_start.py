@@ -4,7 +4,7 @@ Test Root <- Test Intermediate <- iotgateway.ca (device CA) <- iotedge workload 
 """
 
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,15 +27,19 @@ WORKLOAD_CA, HUB = "workload CA", "hub's server certificate"
 
 
 @pytest.fixture
-def start(home: Home, clock: Any) -> Callable[[], Standing]:
+def start(home: Home, clock: Any) -> Iterator[Callable[[], Standing]]:
     """One start of the manager, without its sockets."""
+    made: list[Standing] = []
 
     def once() -> Standing:
         standing = bring_up(home, read_settings(home.settings), TimeFloor(home.manager / LAST_SEEN, clock))
         standing.modules.close()
+        made.append(standing)
         return standing
 
-    return once
+    yield once
+    for standing in made:  # a test that asked for a module has opened the registry again
+        standing.modules.close()
 
 
 def prints(standing: Standing) -> tuple[str, str]:

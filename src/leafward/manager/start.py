@@ -9,6 +9,7 @@ instant ends like any other. The digest of the settings and the device CA's fing
 say in the log what was changed since.
 """
 
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -71,10 +72,13 @@ def bring_up(home: Home, settings: ManagerSettings, time: TimeFloor) -> Standing
     issued = tuple(kept.name for kept in (workload_ca, hub) if kept.ensure())
     time.learn((workload_ca.certificate, hub.certificate))
     modules = Modules(home.registry, settings.device.device_id, time.now)
-    modules.ensure(HUB)
-    publish(home, anchors)
-    _remember(home, settings, device_ca)
-    time.save()
+    with contextlib.ExitStack() as refused:
+        refused.callback(modules.close)
+        modules.ensure(HUB)
+        publish(home, anchors)
+        _remember(home, settings, device_ca)
+        time.save()
+        refused.pop_all()
     return Standing(settings, time, device_ca, anchors, names, workload_ca, hub, modules, issued, changed)
 
 
