@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -12,6 +11,8 @@ from leafward.store import database
 from leafward.store.database import described, lock_for_writing, open_database, reader, told_of
 from leafward.store.migrations import Migration
 from tests.postgresql import PostgreSql
+
+psycopg = pytest.importorskip("psycopg", reason="the Python module psycopg is not installed: make hardware")
 
 METADATA = sa.MetaData()
 THINGS = sa.Table("things", METADATA, sa.Column("name", sa.Text, primary_key=True))
