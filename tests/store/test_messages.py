@@ -258,3 +258,11 @@ def test_threads_append_acknowledge_and_sweep_at_once(store: MessageStore) -> No
     assert failures == [None] * 6
     assert delivered == list(range(1, 401))
     assert [one.id for one in store.read()] == delivered
+
+
+def test_the_newest(store: MessageStore) -> None:
+    """Nothing yet is 0; then the id of what came last, from where a reader goes on."""
+    assert store.newest() == 0
+    ids = store.append([(message(b"1"), [UPSTREAM]), (message(b"2"), [UPSTREAM])])
+    assert store.newest() == max(ids)
+    assert store.read(after=store.newest()) == []

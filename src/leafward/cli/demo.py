@@ -13,12 +13,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from leafward.cli import voice
-from leafward.cli.commands.messages import read_messages, sentence
+from leafward.cli.commands.messages import sentence
 from leafward.cli.credentials import connection_string
 from leafward.cli.service import system_clock
 from leafward.errors import NotFound, UsageError
 from leafward.provisioning.devices import add_device
 from leafward.store.home import Home
+from leafward.store.messages import MessageStore
 from leafward.store.registry import Registry
 
 DEVICE_ID = "demo-leaf"
@@ -42,7 +43,8 @@ class Demo:
             )
         self._home = home
         self._facts = facts
-        self._seen = _newest(home)
+        self._store = MessageStore.open_read_only(home.messages)
+        self._seen = self._store.newest()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -60,6 +62,7 @@ class Demo:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
+        self._store.close()
         if self._process is None:
             return
         self._process.terminate()
@@ -71,7 +74,7 @@ class Demo:
 
     def show_new_messages(self) -> None:
         """Prints the messages that came since the last call."""
-        for message in read_messages(self._home, follow=False, after=self._seen):
+        for message in self._store.read(after=self._seen):
             voice.say(f"  {sentence(message)}")
             self._seen = message.id or self._seen
         if self._process is not None and self._process.poll() is not None:
@@ -106,11 +109,3 @@ def _hand_over(process: subprocess.Popen[bytes], secret: str) -> None:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(secret.encode() + b"\n")
             process.stdin.flush()
-
-
-def _newest(home: Home) -> int:
-    """The id of the newest message, so that an old run's messages are not shown again."""
-    newest = 0
-    for message in read_messages(home, follow=False):
-        newest = message.id or newest
-    return newest

@@ -55,6 +55,7 @@ _SWEEP_STEP = 1000
 _ID = _messages.c.id
 _AFTER, _LIMIT, _ONE = (sa.bindparam(name, type_=sa.BigInteger) for name in ("after", "limit", "message"))
 _ENDPOINT = sa.bindparam("endpoint", type_=sa.Text)
+_NEWEST = sa.select(sa.func.max(_ID))
 _READ = sa.select(_messages).where(_messages.c.upstream, _ID > _AFTER).order_by(_ID).limit(_LIMIT)
 _PENDING = (
     sa.select(_messages)
@@ -150,6 +151,11 @@ class MessageStore:
     def read(self, after: int = 0, limit: int = 1000) -> list[Message]:
         """What went or is to go upstream, acknowledged or not, with ids above `after`, oldest first."""
         return self._read(_READ, {"after": after, "limit": limit})
+
+    def newest(self) -> int:
+        """The highest id there is, 0 where there is no message: where one begins who wants only what comes."""
+        with self._guard, told_of(self.engine):
+            return int(self._reader.execute(_NEWEST).scalar_one() or 0)
 
     def sweep(self, now: datetime, max_age: timedelta, max_messages: int) -> int:
         """Drops what was enqueued before `now - max_age`, then what is too much. How many messages were dropped.

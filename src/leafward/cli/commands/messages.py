@@ -33,14 +33,15 @@ def command(follow: bool, home: Home, as_json: bool) -> None:
             voice.say(sentence(message))
 
 
-def read_messages(home: Home, *, follow: bool, after: int = 0) -> Iterator["Message"]:
-    """The messages with an id above `after`; with `follow`, for ever."""
+def read_messages(home: Home, *, follow: bool) -> Iterator["Message"]:
+    """All messages; with `follow`, those that come too, for ever."""
     from leafward.store.messages import MessageStore
 
     if not home.messages.exists() and not follow:
         return
     while not home.messages.exists():
         time.sleep(POLL_SECONDS)
+    after = 0
     with MessageStore.open_read_only(home.messages) as store:
         while True:
             page = store.read(after=after, limit=PAGE)
