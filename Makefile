@@ -71,11 +71,14 @@ bench: dev
 	$(BIN)/python -m benchmarks.issuance
 
 # Locked with hashes and without index addresses; needs uv.
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+EXTRA   := $(PYTHON) -c 'import sys, tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+           print(*(line for name in sys.argv[1:] for line in extras[name]), sep="\n")'
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/product.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra dev pyproject.toml -o requirements/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --only-extra --extra pkcs11 --extra tpm --extra postgresql -c requirements/dev.txt pyproject.toml -o requirements/hardware.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --only-extra --extra leaf pyproject.toml -o requirements/leaf.txt
+	$(COMPILE) pyproject.toml -o requirements/product.txt
+	$(COMPILE) --extra dev pyproject.toml -o requirements/dev.txt
+	$(EXTRA) pkcs11 tpm postgresql | $(COMPILE) -c requirements/dev.txt - -o requirements/hardware.txt
+	$(EXTRA) leaf | $(COMPILE) - -o requirements/leaf.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
