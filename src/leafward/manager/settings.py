@@ -16,8 +16,28 @@ not known is refused with the nearest one that is: a misspelt `hostnam` must not
     [renewal]
     threshold = "80%"
     retry = "4%"
+    rekey = true                                        # a renewal makes a new key; false keeps the old one
     server_lifetime_days = 30
     workload_ca_lifetime_days = 365
+
+    [enrolment]                                         # the device CA by EST (RFC 7030), instead of from files
+    url = "https://est.maker.example:8443/.well-known/est/device_ca"
+    trust = "est-roots.pem"                             # whom the EST server is checked against; default: trust_bundle
+    common_name = "gw-0001"                             # of the device CA; default: device_id
+    key = "pkcs11:token=gw;object=device-ca"            # where the device CA's key is made; default: a file
+    key_type = "ec-p256"
+    bootstrap_certificate = "bootstrap.pem"             # who asks the first time: a certificate and key,
+    bootstrap_key = "file:/etc/leafward/bootstrap.key"
+    username = "gw-0001"                                # or a name with a password,
+    password_file = "est-password"
+    identity_certificate = "idevid.pem"                 # or the device's own identity (802.1AR)
+    identity_key = "file:/etc/leafward/idevid.key"
+
+    [manager]
+    metrics = "127.0.0.1:9601"                          # Prometheus metrics over HTTP; none unless set
+    log = "text"                                        # or "json"
+    module_sockets = false                              # one Workload API socket a module beside the common one
+    hub_user = "leafward-hub"                           # another user whose process may attach itself as the hub
 
 The tables of other parts ([hub], [provisioning], [maker]) stand in the same file and are not read here.
 """
@@ -26,15 +46,16 @@ import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, field_validator
 
 from leafward.errors import LeafwardError
 from leafward.keys.key_store import KeyReference
+from leafward.pki.key_types import DEFAULT_KEY_TYPE, KeyType, parse_key_type
 from leafward.pki.names import Host
 from leafward.pki.renewal import RenewalPolicy
-from leafward.store.device_settings import DeviceTable, HostSetting, by
+from leafward.store.device_settings import DeviceIdSetting, DeviceTable, HostSetting, by
 from leafward.store.settings_file import Table, checked, read_tables
 
 KeySetting = Annotated[KeyReference, by(KeyReference.parse), PlainSerializer(lambda reference: reference.label)]
@@ -57,6 +78,7 @@ class RenewalSettings(Table):
 
     threshold: str = "80%"
     retry: str = "4%"
+    rekey: Annotated[bool, Field(strict=True)] = True
     server_lifetime_days: Days = 30
     workload_ca_lifetime_days: Days = 365
 
@@ -85,11 +107,38 @@ class RenewalSettings(Table):
         return timedelta(days=self.workload_ca_lifetime_days)
 
 
+class EnrolmentSettings(Table):
+    """`[enrolment]`: where the device CA comes from by EST, and who asks for it."""
+
+    url: str
+    trust: Path | None = None
+    common_name: DeviceIdSetting | None = None
+    key: KeySetting | None = None
+    key_type: Annotated[KeyType, by(parse_key_type), PlainSerializer(lambda kind: kind.name)] = DEFAULT_KEY_TYPE
+    bootstrap_certificate: Path | None = None
+    bootstrap_key: KeySetting | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    identity_certificate: Path | None = None
+    identity_key: KeySetting | None = None
+
+
+class DaemonSettings(Table):
+    """`[manager]`: the process itself."""
+
+    metrics: str | None = None
+    log: Literal["text", "json"] = "text"
+    module_sockets: Annotated[bool, Field(strict=True)] = False
+    hub_user: str | None = None
+
+
 class ManagerSettings(Table):
     """All that the manager reads."""
 
     device: DeviceSettings = Field(default_factory=DeviceSettings)
     renewal: RenewalSettings = Field(default_factory=RenewalSettings)
+    enrolment: EnrolmentSettings | None = None
+    manager: DaemonSettings = Field(default_factory=DaemonSettings)
 
     @property
     def hostname(self) -> Host:
@@ -119,10 +168,13 @@ def settings_from(tables: Mapping[str, Any], *, source: Path, hostname: str | No
 
 
 def _with_absolute_paths(settings: ManagerSettings, folder: Path) -> ManagerSettings:
-    device = settings.device
-    paths = {
-        name: folder / value
-        for name in ("device_ca_certificate", "trust_bundle")
-        if (value := getattr(device, name)) is not None
-    }
-    return settings.model_copy(update={"device": device.model_copy(update=paths)})
+    tables: dict[str, Table] = {"device": _placed(settings.device, folder)}
+    if settings.enrolment is not None:
+        tables["enrolment"] = _placed(settings.enrolment, folder)
+    return settings.model_copy(update=tables)
+
+
+def _placed(table: Table, folder: Path) -> Table:
+    """The table with its relative paths below `folder`."""
+    paths = {name: folder / value for name, value in table if isinstance(value, Path)}
+    return table.model_copy(update=paths)

@@ -16,7 +16,7 @@ from leafward import disk
 from leafward.errors import NotFound, SettingsError
 
 # Every table of the file, whoever reads it.
-TABLES = ("device", "renewal", "hub", "provisioning", "maker", "est")
+TABLES = ("device", "renewal", "hub", "provisioning", "maker", "est", "enrolment", "manager")
 
 
 class Table(BaseModel):
