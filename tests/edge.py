@@ -1,5 +1,6 @@
 """A real edge for tests: `leafward up` as a person starts it, on a loopback address that nobody else uses."""
 
+import functools
 import json
 import os
 import random
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.command_server import CommandServer
 
 LEAFWARD = Path(sys.prefix) / "bin" / "leafward"
 LEAF_PYTHON = Path(sys.prefix) / "leaf" / "bin" / "python"
@@ -31,11 +34,14 @@ def free_address() -> str:
 
 
 def leafward(*arguments: str, home: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Runs a command to its end, as a person would."""
+    """Runs a command to its end, as a person would. `options`: `input` and `cwd` of `subprocess.run`."""
     environment = {**os.environ, **({"LEAFWARD_HOME": str(home)} if home else {})}
-    return subprocess.run(
-        [str(LEAFWARD), *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False, **options
-    )
+    return _commands().run(list(arguments), environment, **options)
+
+
+@functools.cache
+def _commands() -> CommandServer:
+    return CommandServer()
 
 
 def leafward_json(*arguments: str, home: Path) -> Any:
