@@ -245,7 +245,9 @@ class Conversation:
 
     def _subscribe(self, packet: Subscribe) -> None:
         assert self._session is not None
-        codes = tuple(self._subscribe_one(topic_filter, qos) for topic_filter, qos in packet.filters)
+        codes = tuple(
+            self._subscribe_one(name, asked if isinstance(asked, int) else asked.qos) for name, asked in packet.filters
+        )
         self._answer_when_kept(encode(Suback(packet.packet_id, codes)))
 
     def _subscribe_one(self, topic_filter: str, qos: int) -> int:

@@ -117,7 +117,7 @@ def test_oversized_is_refused_by_its_head_alone(limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "level"), [(b"MQTT", 5), (b"MQTT", 3), (b"MQTT", 0), (b"MQTT", 0x84), (b"MQIsdp", 3), (b"MQIsdp", 4)]
+    ("name", "level"), [(b"MQTT", 6), (b"MQTT", 3), (b"MQTT", 0), (b"MQTT", 0x84), (b"MQIsdp", 3), (b"MQIsdp", 4)]
 )
 def test_another_level_is_told_not_refused(name: bytes, level: int) -> None:
     """3.1.2-2: the server must be able to answer 0x01, so CONNECT comes through with nothing but its level."""

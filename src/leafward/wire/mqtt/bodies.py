@@ -5,9 +5,10 @@ instead of the clock. Each reader takes a whole body and leaves nothing unread.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
-from leafward.errors import ProtocolError
+from leafward.wire.mqtt.bodies5 import connect5
+from leafward.wire.mqtt.connect_flags import CLEAN_SESSION, PASSWORD, USERNAME, WILL, WILL_RETAIN, connect_flags
+from leafward.wire.mqtt.cursor import Body
 from leafward.wire.mqtt.packets import (
     CONNACK,
     CONNECT,
@@ -17,6 +18,7 @@ from leafward.wire.mqtt.packets import (
     PINGREQ,
     PINGRESP,
     PROTOCOL_LEVEL,
+    PROTOCOL_LEVEL_5,
     PROTOCOL_NAME,
     PUBCOMP,
     PUBREC,
@@ -41,63 +43,13 @@ from leafward.wire.mqtt.packets import (
     Unsubscribe,
     Will,
 )
-from leafward.wire.mqtt.topics import check_filter, check_name, read_text
+from leafward.wire.mqtt.topics import check_filter, check_name
 
 # MQTT 3.1's name: such a client understands CONNACK 0x01, so it is told (3.1.2-1 leaves that to us).
 _OLD_PROTOCOL_NAME = "MQIsdp"
 
+
 # Connect flags, figure 3.4.
-_USERNAME, _PASSWORD, _WILL_RETAIN, _WILL, _CLEAN_SESSION, _RESERVED = 0x80, 0x40, 0x20, 0x04, 0x02, 0x01
-
-
-class Body:
-    """A cursor over a body. Each `take` raises `ProtocolError` where the body ends too early."""
-
-    __slots__ = ("_data", "_packet", "_position")
-
-    def __init__(self, packet: str, data: bytes) -> None:
-        self._packet = packet
-        self._data = data
-        self._position = 0
-
-    def malformed(self, why: str) -> NoReturn:
-        raise ProtocolError(f"{self._packet} is malformed", why=why)
-
-    def take(self, count: int) -> bytes:
-        start = self._position
-        self._position = start + count
-        if self._position > len(self._data):
-            self.malformed(f"it ends {self._position - len(self._data)} bytes too early")
-        return self._data[start : self._position]
-
-    def byte(self) -> int:
-        return self.take(1)[0]
-
-    def number(self) -> int:
-        return int.from_bytes(self.take(2), "big")
-
-    def packet_id(self) -> int:
-        """2.3.1-1: never 0."""
-        number = self.number()
-        if not number:
-            self.malformed("its packet id is 0")
-        return number
-
-    def binary(self) -> bytes:
-        return self.take(self.number())
-
-    def text(self, what: str) -> str:
-        return read_text(self.binary(), what)
-
-    @property
-    def left(self) -> int:
-        return len(self._data) - self._position
-
-    def end(self) -> None:
-        if self.left:
-            self.malformed(f"{self.left} bytes follow its end")
-
-
 def _connect(data: bytes) -> Connect:
     """3.1. Another protocol level is returned with nothing else read, so that the server can answer 0x01 (3.1.2-2)."""
     body = Body("CONNECT", data)
@@ -105,36 +57,26 @@ def _connect(data: bytes) -> Connect:
     if name not in (PROTOCOL_NAME, _OLD_PROTOCOL_NAME):
         body.malformed(f"got the protocol name {name[:32]!r}, expected {PROTOCOL_NAME!r}")
     level = body.byte()
+    if level == PROTOCOL_LEVEL_5 and name == PROTOCOL_NAME:
+        return connect5(body)
     if level != PROTOCOL_LEVEL or name != PROTOCOL_NAME:
         # MQTT 3.1 with level 4 does not exist; 0 keeps it from being taken for 3.1.1.
         return Connect("", protocol_name=name, level=level if name == PROTOCOL_NAME else min(level, 3))
-    flags = _connect_flags(body)
+    flags = connect_flags(body)
+    if flags & PASSWORD and not flags & USERNAME:
+        body.malformed("it has a password without a user name")  # 3.1.2-22; MQTT 5 allows it
     keep_alive = body.number()
     client_id = body.text("client id")
-    will = _will(body, flags) if flags & _WILL else None
-    username = body.text("user name") if flags & _USERNAME else None
-    password = body.binary() if flags & _PASSWORD else None
+    will = _will(body, flags) if flags & WILL else None
+    username = body.text("user name") if flags & USERNAME else None
+    password = body.binary() if flags & PASSWORD else None
     body.end()
-    return Connect(client_id, keep_alive, bool(flags & _CLEAN_SESSION), username, password, will)
-
-
-def _connect_flags(body: Body) -> int:
-    """3.1.2-3, 3.1.2-11, -13, -14, -15, -22."""
-    flags = body.byte()
-    if flags & _RESERVED:
-        body.malformed("its reserved flag is set")
-    if not flags & _WILL and flags & (_WILL_RETAIN | 0x18):
-        body.malformed("will QoS or will retain is set without a will")
-    if flags & 0x18 == 0x18:
-        body.malformed("its will has QoS 3")
-    if flags & _PASSWORD and not flags & _USERNAME:
-        body.malformed("it has a password without a user name")
-    return flags
+    return Connect(client_id, keep_alive, bool(flags & CLEAN_SESSION), username, password, will)
 
 
 def _will(body: Body, flags: int) -> Will:
     topic = check_name(body.text("will topic"))
-    return Will(topic, body.binary(), flags >> 3 & 3, bool(flags & _WILL_RETAIN))
+    return Will(topic, body.binary(), flags >> 3 & 3, bool(flags & WILL_RETAIN))
 
 
 def _connack(data: bytes) -> Connack:

@@ -1,13 +1,26 @@
-"""Bytes in, packets out: the receiving half of MQTT 3.1.1, and the hub's innermost loop.
+"""Bytes in, packets out: the receiving half of MQTT 3.1.1 and 5, and the hub's innermost loop.
 
-`Decoder` cuts the stream into packets and reads PUBLISH and PUBACK itself; every other packet is rare and is read in
-`bodies`. It refuses what the specification calls malformed, and refuses by the fixed header alone what is larger than
-its limit, so a peer cannot make it buffer more than one packet of that size.
+`Decoder` cuts the stream into packets and reads 3.1.1's PUBLISH and PUBACK itself; every other packet is rare and is
+read in `bodies`, MQTT 5's in `bodies5`: the CONNECT says which it is to be. It refuses what the specification calls
+malformed, and refuses by the fixed header alone what is larger than its limit, so a peer cannot make it buffer more
+than one packet of that size.
 """
 
 from leafward.errors import ProtocolError
 from leafward.wire.mqtt.bodies import READERS
-from leafward.wire.mqtt.packets import PUBACK, PUBLISH, Packet, Puback, Publish
+from leafward.wire.mqtt.bodies5 import READERS_5, publish5
+from leafward.wire.mqtt.packets import (
+    CONNECT,
+    PROTOCOL_LEVEL,
+    PROTOCOL_LEVEL_5,
+    PUBACK,
+    PUBLISH,
+    Connect,
+    Packet,
+    Puback,
+    Publish,
+)
+from leafward.wire.mqtt.reasons import MqttFault, Reason
 from leafward.wire.mqtt.topics import check_name, read_text
 
 # The message size of IoT Hub, 256 KiB, with room for the topic and its properties.
@@ -23,10 +36,14 @@ class Decoder:
     [Pingreq(), Pingresp()]
     """
 
-    __slots__ = ("_failure", "_last_topic", "_last_topic_bytes", "_limit", "_need", "_rest")
+    __slots__ = ("_failure", "_last_topic", "_last_topic_bytes", "_limit", "_need", "_rest", "level")
 
-    def __init__(self, max_packet_size: int = DEFAULT_MAX_PACKET_SIZE) -> None:
-        """`max_packet_size`: bytes of a whole packet, its fixed header included."""
+    def __init__(self, max_packet_size: int = DEFAULT_MAX_PACKET_SIZE, level: int = PROTOCOL_LEVEL) -> None:
+        """`max_packet_size`: bytes of a whole packet, its fixed header included.
+
+        `level`: a client's decoder has to know what it speaks; a server's learns it from CONNECT.
+        """
+        self.level = level
         self._limit = max_packet_size
         self._rest = bytearray()  # the start of a packet that is not complete yet
         self._need = 0  # do not look at `_rest` again before it holds so many bytes
@@ -60,7 +77,7 @@ class Decoder:
 
     def _packets(self, data: bytes) -> list[Packet]:
         packets: list[Packet] = []
-        position, end, limit = 0, len(data), self._limit
+        position, end, limit, old = 0, len(data), self._limit, self.level == PROTOCOL_LEVEL
         while end - position >= 2:
             first, length = data[position], data[position + 1]
             body = position + 2
@@ -75,12 +92,13 @@ class Decoder:
                 self._keep(data[position:], stop - position)
                 return packets
             kind = first >> 4
-            if kind == PUBLISH:
+            if kind == PUBLISH and old:
                 packets.append(self._publish(first, data, body, stop))
-            elif kind == PUBACK:
+            elif kind == PUBACK and old:
                 packets.append(_puback(first, data, body, stop))
             else:
-                packets.append(_other(first, data[body:stop]))
+                packets.append(self._rare(first, data[position + 1 : body], data[body:stop]))
+                old = self.level == PROTOCOL_LEVEL
             position = stop
         if position < end:
             self._keep(data[position:], end - position + 1)
@@ -89,6 +107,15 @@ class Decoder:
     def _keep(self, rest: bytes, need: int) -> None:
         self._rest += rest
         self._need = need
+
+    def _rare(self, first: int, length: bytes, body: bytes) -> Packet:
+        """Any packet of MQTT 5, and of 3.1.1 any but PUBLISH and PUBACK."""
+        if self.level == PROTOCOL_LEVEL_5:
+            return _version5(first, length, body)
+        packet = _other(first, body)
+        if type(packet) is Connect and packet.level == PROTOCOL_LEVEL_5:
+            self.level = PROTOCOL_LEVEL_5
+        return packet
 
     def _publish(self, first: int, data: bytes, body: int, stop: int) -> Publish:
         """PUBLISH (3.3), its body between `body` and `stop`."""
@@ -146,14 +173,30 @@ def _other(first: int, body: bytes) -> Packet:
     """Any packet but PUBLISH and PUBACK. The flags are as reserved in table 2.2 (2.2.2-2)."""
     reader = READERS.get(first)
     if reader is None:
-        raise ProtocolError(
-            "no packet starts like this", why=f"got packet type {first >> 4} with flags {first & 15:#x}"
-        )
+        raise _unknown(first)
     return reader(body)
 
 
+def _version5(first: int, length: bytes, body: bytes) -> Packet:
+    """A packet of MQTT 5. Its length is in the shortest form (1.5.5-1)."""
+    if length[-1] == 0 and len(length) > 1:
+        raise ProtocolError("the remaining length is malformed", why="it is longer than it needs")
+    if first >> 4 == PUBLISH:
+        return publish5(first, body)
+    # A second CONNECT is well-formed and out of place: whoever knows that says so.
+    reader = READERS[first] if first == CONNECT << 4 else READERS_5.get(first)
+    if reader is None:
+        raise _unknown(first)
+    return reader(body)
+
+
+def _unknown(first: int) -> ProtocolError:
+    return ProtocolError("no packet starts like this", why=f"got packet type {first >> 4} with flags {first & 15:#x}")
+
+
 def _too_large(size: int, limit: int) -> ProtocolError:
-    return ProtocolError("the packet is too large", why=f"got {size} bytes, at most {limit} are taken")
+    why = f"got {size} bytes, at most {limit} are taken"
+    return MqttFault("the packet is too large", why=why, reason=Reason.PACKET_TOO_LARGE)
 
 
 def _publish_too_short() -> ProtocolError:

@@ -1,4 +1,4 @@
-"""Packets in, bytes out: the sending half of MQTT 3.1.1.
+"""Packets in, bytes out: the sending half of MQTT 3.1.1; MQTT 5's is in `encoder5`.
 
 It holds itself to the rules it holds a peer to: what `encode` makes, `Decoder` takes. A packet that breaks them is a
 mistake of ours or a name somebody chose, and raises `ProtocolError` before a byte is sent.
@@ -9,17 +9,19 @@ from struct import Struct
 from typing import Any
 
 from leafward.errors import ProtocolError
+from leafward.wire.mqtt.cursor import binary, text, variable
+from leafward.wire.mqtt.encoder5 import encode5
 from leafward.wire.mqtt.packets import (
     CONNACK,
     CONNECT,
     DISCONNECT,
     MAX_FILTERS,
     MAX_PACKET_ID,
-    MAX_REMAINING_LENGTH,
-    MAX_STRING,
     NOT_AUTHORISED,
     PINGREQ,
     PINGRESP,
+    PROTOCOL_LEVEL,
+    PROTOCOL_LEVEL_5,
     PUBACK,
     PUBCOMP,
     PUBLISH,
@@ -53,12 +55,17 @@ _number = Struct(">H").pack
 _acknowledgement = Struct(">BBH").pack  # first byte, 2, packet id
 
 
-def encode(packet: Packet) -> bytes:
-    """The bytes of `packet`. Raises `ProtocolError` for a packet that MQTT 3.1.1 does not allow.
+def encode(packet: Packet, level: int = PROTOCOL_LEVEL) -> bytes:
+    """The bytes of `packet` as MQTT 3.1.1 (level 4) or MQTT 5 (level 5) writes it.
+
+    Raises `ProtocolError` for a packet that this version does not allow. MQTT 3.1.1 has no properties and no reasons:
+    they are left out.
 
     >>> encode(Publish("a/b", b"hello")).hex(" ")
     '30 0a 00 03 61 2f 62 68 65 6c 6c 6f'
     """
+    if level == PROTOCOL_LEVEL_5:
+        return encode5(packet)
     if type(packet) is Publish:
         return _publish(packet)
     return _WRITERS[type(packet)](packet)
@@ -80,7 +87,7 @@ def _publish(packet: Publish) -> bytes:
         raise ProtocolError("PUBLISH is malformed", why=f"got QoS {qos}, 0, 1 or 2 may stand there")
     if length < 128:
         return _short_head(first, length, len(raw)) + raw + packet_id + payload
-    return b"".join((bytes((first,)), _length(length), _number(len(raw)), raw, packet_id, payload))
+    return b"".join((bytes((first,)), variable(length), _number(len(raw)), raw, packet_id, payload))
 
 
 def _checked_id(packet_id: int | None) -> int:
@@ -90,31 +97,8 @@ def _checked_id(packet_id: int | None) -> int:
     return packet_id
 
 
-def _length(length: int) -> bytes:
-    """The remaining length (2.2.3), seven bits a byte, lowest first."""
-    if length > MAX_REMAINING_LENGTH:
-        raise ProtocolError("the packet is too large", why=f"got {length} bytes, MQTT takes {MAX_REMAINING_LENGTH}")
-    encoded = bytearray()
-    while length > 127:
-        encoded.append(length & 127 | 128)
-        length >>= 7
-    encoded.append(length)
-    return bytes(encoded)
-
-
 def _framed(first: int, body: bytes) -> bytes:
-    return bytes((first,)) + _length(len(body)) + body
-
-
-def _text(text: str, what: str) -> bytes:
-    raw = write_text(text, what)
-    return _number(len(raw)) + raw
-
-
-def _binary(data: bytes, what: str) -> bytes:
-    if len(data) > MAX_STRING:
-        raise ProtocolError(f"the {what} is too long", why=f"got {len(data)} bytes, at most {MAX_STRING} fit")
-    return _number(len(data)) + data
+    return bytes((first,)) + variable(len(body)) + body
 
 
 def _connect(packet: Connect) -> bytes:
@@ -122,18 +106,18 @@ def _connect(packet: Connect) -> bytes:
     if packet.password is not None and packet.username is None:
         raise ProtocolError("CONNECT is malformed", why="it has a password without a user name")
     flags = packet.clean_session << 1 | (packet.username is not None) << 7 | (packet.password is not None) << 6
-    payload = _text(packet.client_id, "client id")
+    payload = text(packet.client_id, "client id")
     if packet.will is not None:
         will = packet.will
         if not 0 <= will.qos <= 2:
             raise ProtocolError("CONNECT is malformed", why=f"its will has QoS {will.qos}")
         flags |= 4 | will.qos << 3 | will.retain << 5
-        payload += _text(check_name(will.topic), "will topic") + _binary(will.payload, "will")
+        payload += text(check_name(will.topic), "will topic") + binary(will.payload, "will")
     if packet.username is not None:
-        payload += _text(packet.username, "user name")
+        payload += text(packet.username, "user name")
     if packet.password is not None:
-        payload += _binary(packet.password, "password")
-    head = _text(packet.protocol_name, "protocol name") + bytes((packet.level, flags)) + _number(packet.keep_alive)
+        payload += binary(packet.password, "password")
+    head = text(packet.protocol_name, "protocol name") + bytes((packet.level, flags)) + _number(packet.keep_alive)
     return _framed(CONNECT << 4, head + payload)
 
 
@@ -146,9 +130,10 @@ def _connack(packet: Connack) -> bytes:
 
 def _subscribe(packet: Subscribe) -> bytes:
     """3.8."""
-    if not 0 < len(packet.filters) <= MAX_FILTERS or any(not 0 <= qos <= 2 for _, qos in packet.filters):
+    asked = [(name, qos if isinstance(qos, int) else qos.qos) for name, qos in packet.filters]
+    if not 0 < len(asked) <= MAX_FILTERS or any(not 0 <= qos <= 2 for _, qos in asked):
         raise ProtocolError("SUBSCRIBE is malformed", why=f"1 to {MAX_FILTERS} topic filters, each with QoS 0, 1 or 2")
-    filters = (_text(check_filter(text), "topic filter") + bytes((qos,)) for text, qos in packet.filters)
+    filters = (text(check_filter(name), "topic filter") + bytes((qos,)) for name, qos in asked)
     return _framed(SUBSCRIBE << 4 | 2, _number(_checked_id(packet.packet_id)) + b"".join(filters))
 
 
@@ -163,7 +148,7 @@ def _unsubscribe(packet: Unsubscribe) -> bytes:
     """3.10."""
     if not 0 < len(packet.filters) <= MAX_FILTERS:
         raise ProtocolError("UNSUBSCRIBE is malformed", why=f"1 to {MAX_FILTERS} topic filters")
-    filters = (_text(check_filter(text), "topic filter") for text in packet.filters)
+    filters = (text(check_filter(name), "topic filter") for name in packet.filters)
     return _framed(UNSUBSCRIBE << 4 | 2, _number(_checked_id(packet.packet_id)) + b"".join(filters))
 
 

@@ -73,3 +73,22 @@ def filter_takes(topic_filter: str, topic: str) -> bool:
         if number == len(levels) or level not in ("+", levels[number]):
             return False
     return len(wanted) == len(levels)
+
+
+SHARE = "$share/"
+
+
+def shared(topic_filter: str) -> tuple[str | None, str]:
+    """A filter as (share name, filter): `$share/{name}/{filter}` is taken by one member of its group (MQTT 5 4.8.2).
+
+    Raises `ProtocolError` for a share without a name or filter (4.8.2-1, 4.8.2-2).
+
+    >>> shared("$share/line/press/+"), shared("press/+")
+    (('line', 'press/+'), (None, 'press/+'))
+    """
+    if not topic_filter.startswith(SHARE):
+        return None, topic_filter
+    name, slash, rest = topic_filter[len(SHARE) :].partition("/")
+    if not name or not slash or not rest or "+" in name or "#" in name:
+        raise ProtocolError("the shared subscription is malformed", why=f"got {topic_filter[:100]!r}")
+    return name, rest
