@@ -1,0 +1,42 @@
+"""The store of twins: durable changes, one registration's twin and no other's."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leafward.store.twins import TwinKey, TwinRecord, TwinStore
+
+PUMP = TwinKey("pump", None, "g1")
+
+
+def test_what_was_changed_is_there_after_a_restart(tmp_path: Path) -> None:
+    with TwinStore.open(tmp_path / "twins.db") as store:
+        assert store.get(PUMP) == TwinRecord()
+        kept = store.change(PUMP, lambda twin: replace(twin, reported={"on": True}, reported_version=2, etag=2))
+        store.change(TwinKey("pump", "filter", "g1"), lambda twin: replace(twin, tags={"line": 3}))
+    with TwinStore.open(tmp_path / "twins.db") as store:
+        assert store.get(PUMP) == kept
+        assert store.get(TwinKey("pump", "filter", "g1")).tags == {"line": 3}
+
+
+def test_a_change_that_raises_changes_nothing(tmp_path: Path) -> None:
+    def refuse(_twin: TwinRecord) -> TwinRecord:
+        raise ValueError
+
+    with TwinStore.open(tmp_path / "twins.db") as store:
+        store.change(PUMP, lambda twin: replace(twin, etag=2))
+        with pytest.raises(ValueError):  # noqa: PT011 - ours, without a text
+            store.change(PUMP, refuse)
+        assert store.get(PUMP).etag == 2
+
+
+def test_the_same_name_registered_anew_begins_empty(tmp_path: Path) -> None:
+    """A device that was sold and whose name is used again must not read its predecessor's twin."""
+    with TwinStore.open(tmp_path / "twins.db") as store:
+        store.change(PUMP, lambda twin: replace(twin, desired={"secret": 1}))
+        assert store.get(replace(PUMP, generation_id="g2")) == TwinRecord()
+        store.change(replace(PUMP, generation_id="g2"), lambda twin: replace(twin, etag=2))
+        assert store.get(replace(PUMP, generation_id="g2")) == TwinRecord(etag=2)
+        store.remove(PUMP)
+        assert store.get(replace(PUMP, generation_id="g2")) == TwinRecord()
