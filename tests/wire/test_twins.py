@@ -82,10 +82,10 @@ def test_refused(defect: str, text: str) -> None:
 
 def test_a_document_that_grows_too_large_is_refused() -> None:
     section = Section()
+    for number in range(7):
+        section = section.patched({f"k{number}": "x" * 4096})
     with pytest.raises(InputError, match="too large"):
-        for number in range(10):
-            section = section.patched({f"k{number}": "x" * 4096})
-    assert len(section.values) == 7
+        section.patched({"k7": "x" * 4096})
 
 
 @pytest.mark.parametrize(
