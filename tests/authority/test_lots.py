@@ -1,6 +1,7 @@
 """Factory lots: quota, repetition, refusals, the account. Faults and sources have files of their own."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from leafward.errors import AccessDenied, AlreadyExists, NotFound, UsageError
+from leafward.errors import AccessDenied, AlreadyExists, Busy, NotFound, UsageError
 from leafward.pki.key_types import parse_key_type
+from leafward.store.lots import LotBook
 from tests.authority import hierarchy_tools as tools
 from tests.authority.ledger_entries import differences
 from tests.authority.lot_line import Basket, Factory, csr, items
@@ -122,11 +124,45 @@ def test_a_closed_lot_issues_nothing(factory: Factory) -> None:
 
 
 def test_a_lot_that_is_closed_meanwhile(factory: Factory) -> None:
-    """Somebody closes it between two requests: what was signed then is thrown away."""
+    """Another station closes it between two requests: what was signed then is thrown away."""
     lot = factory.open()
+    book = LotBook(factory.issuance.ledger.engine)
     with pytest.raises(AccessDenied, match="closed meanwhile"):
-        factory.issue(lot, items(csr("gateway-1")), stopped=lambda: bool(factory.lots.close(lot)) and False)
+        factory.issue(lot, items(csr("gateway-1")), stopped=lambda: bool(book.close(lot.name, factory.clock())))
     assert factory.lots.reconciliation(lot).issued == 0
+
+
+def test_a_lot_that_is_worked_on_is_not_closed(factory: Factory) -> None:
+    """At this station: the account would be wrong a moment later."""
+    lot, refused = factory.open(), []
+
+    def close() -> bool:
+        with pytest.raises(Busy, match="ca lot issue"):
+            factory.lots.close(lot)
+        refused.append(True)
+        return False
+
+    assert factory.issue(lot, items(csr("gateway-1")), stopped=close)[0].issued == 1
+    assert refused
+    assert factory.lots.close(lot).issued == 1
+
+
+def test_an_account_while_the_line_runs(factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that is recorded between two looks at the book: it is read again, and adds up."""
+    lot, count, given = factory.open(), LotBook.in_inventory, [csr("gateway-1"), csr("gateway-2")]
+
+    def slow(book: LotBook, name: str) -> int:
+        if given:
+            factory.issue(lot, items(given.pop()))
+        return count(book, name)
+
+    monkeypatch.setattr(LotBook, "in_inventory", slow)
+    account = factory.lots.reconciliation(lot)
+    assert (account.issued, account.delivered, account.unused) == (2, 2, 98)
+    monkeypatch.setattr(LotBook, "get", lambda book, name: replace(lot, issued=next(numbers)))
+    numbers = iter(range(1000))
+    with pytest.raises(Busy, match="does not hold still"):
+        factory.lots.reconciliation(lot)
 
 
 def test_declared_spoiled(factory: Factory) -> None:

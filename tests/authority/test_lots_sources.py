@@ -190,7 +190,7 @@ ISSUERS = b"-----BEGIN CERTIFICATE-----\nQUFBQQ==\n-----END CERTIFICATE-----\n"
 
 
 def made(*names: str) -> list[Made]:
-    return [Made(name, "1f", "ab" * 32, name.encode() * 20) for name in names]
+    return [Made(name, "1f", "ab" * 32, name.encode() * 20, 0) for name in names]
 
 
 def content(name: str) -> bytes:

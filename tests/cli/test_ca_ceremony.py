@@ -6,50 +6,17 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.cli.machines import Machines
 from tests.edge import leafward, leafward_json
-
-
-class Machines:
-    """The two homes and the stick."""
-
-    def __init__(self, folder: Path) -> None:
-        self.offline, self.online, self.stick = (folder / name for name in ("offline", "online", "stick"))
-        self.folder = folder
-
-    def off(self, *arguments: str) -> Any:
-        return leafward_json("ca", *arguments, home=self.offline)
-
-    def on(self, *arguments: str) -> Any:
-        return leafward_json("ca", *arguments, home=self.online)
-
-    def ask(self, *options: str, name: str = "Factory CA") -> str:
-        """A request on the stick; its digest, as it goes on paper."""
-        csr = self.folder / "asked.csr"
-        csr.unlink(missing_ok=True)
-        self.on("intermediate", name, "--csr-out", str(csr))
-        asked = leafward_json("ca", "ceremony", "request", str(self.stick), str(csr), *options, home=self.online)
-        return str(asked["digest"])
-
-    def refuse(self, home: Path, *arguments: str, stdin: str = "") -> str:
-        """A command that must be refused, and what it said."""
-        done = leafward("ca", "ceremony", *arguments, home=home, input=stdin)
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        return done.stderr
 
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root made offline, known online."""
-    made = Machines(tmp_path_factory.mktemp("begun") / "machines")
-    made.folder.mkdir()
-    made.off("ceremony", "root", "--cn", "Offline Root", "--by", "A. Person", "--stick", str(made.stick))
-    made.on("import", str(made.stick / "root.pem"))
-    return made.folder
+    return Machines(tmp_path_factory.mktemp("begun") / "machines").begin().folder
 
 
 @pytest.fixture

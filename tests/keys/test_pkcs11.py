@@ -371,7 +371,7 @@ def test_no_library_installed(tmp_path: Path) -> None:
 
 def test_what_a_token_does_not_make(soft_hsm: SoftHsm) -> None:
     with pytest.raises(KeyUnavailable, match="expected one of ec-p256"):
-        generate_key(soft_hsm.reference("root"), KEY_TYPES["ed25519"])
+        generate_key(soft_hsm.reference("root"), KEY_TYPES["ml-dsa-44"])
     with pytest.raises(SettingsError, match="no name"):
         generate_key(KeyReference.parse(f"pkcs11:token={soft_hsm.label};id=%01"), P256)
     with pytest.raises(UsageError, match="takes no passphrase"):

@@ -5,6 +5,8 @@ It is what a witness or an auditor would write: open the signed checkpoint, fetc
 
 import base64
 import hashlib
+import subprocess
+import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -59,17 +61,31 @@ def roots_from_consistency(m: int, n: int, old_root: bytes, proof: list[bytes]) 
     return subproof(m, n, proof, True)
 
 
+def openssl_verify(spki: bytes, signature: bytes, text: bytes) -> None:
+    """ECDSA with SHA-256, as signed-note's type 0x02 has it, by OpenSSL's own program."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in (("key", spki), ("signature", signature), ("text", text)):
+            Path(folder, name).write_bytes(data)
+        command = ["openssl", "dgst", "-sha256", "-verify", "key", "-keyform", "DER", "-signature", "signature", "text"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=30)
+        assert done.stdout == "Verified OK\n", done.stderr
+
+
 class Vkey:
     """signed-note: <name>+<hex key id>+<base64 of type and key>."""
 
     def __init__(self, text: str) -> None:
         self.name, key_id, material = text.split("+", 2)
         raw = base64.b64decode(material, validate=True)
-        assert raw[:1] == b"\x01"
-        assert len(raw) == 33
-        self.key_id = H(self.name.encode(), b"\n", raw)[:4]
+        if raw[:1] == b"\x01":
+            assert len(raw) == 33
+            self.key_id = H(self.name.encode(), b"\n", raw)[:4]
+            self.verify = Ed25519PublicKey.from_public_bytes(raw[1:]).verify
+        else:
+            assert raw[:1] == b"\x02"
+            self.key_id = H(raw[1:])[:4]
+            self.verify = lambda signature, text: openssl_verify(raw[1:], signature, text)
         assert self.key_id.hex() == key_id
-        self.public = Ed25519PublicKey.from_public_bytes(raw[1:])
 
     def open(self, note: bytes) -> bytes:
         """The text of a note that this key signed."""
@@ -80,7 +96,7 @@ class Vkey:
             raw = base64.b64decode(signature, validate=True)
             assert dash == "\u2014"
             if (name, raw[:4]) == (self.name, self.key_id):
-                self.public.verify(raw[4:], text)
+                self.verify(raw[4:], text)
                 return text
         raise AssertionError("not signed by this key")
 

@@ -5,7 +5,8 @@
               sign      signs, records, writes the transcript, puts the answer on the stick
     online    take_in   checks the answer, and completes the CAs that wait
 
-A root that is made or rolled over in a ceremony leaves a transcript too. `docs/hierarchy.md` has it step by step.
+A root that is made or rolled over in a ceremony leaves a transcript too. What concerns revocation lists is in
+`ceremony_lists.py`. `docs/hierarchy.md` has it step by step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,25 +14,35 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from cryptography import x509
+
 from leafward import disk
 from leafward.authority import stick as bundles
+from leafward.authority import transcript_log
 from leafward.authority.authorities import Authority
+from leafward.authority.ceremony_lists import PlannedLists, SignedLists, plan_lists, publish_lists, take_in_lists
+from leafward.authority.crl_publication import Published
 from leafward.authority.imports import Imported, import_files
 from leafward.authority.issuance import Issuance
 from leafward.authority.ledger import Entry
+from leafward.authority.log_verification import verify_proof
+from leafward.authority.proofs import ENDING
 from leafward.authority.rollover import Rollover
-from leafward.authority.stick import Item, RequestBundle, ResponseBundle
+from leafward.authority.stick import Item, ListItem, Record, RequestBundle, ResponseBundle
 from leafward.authority.transcript import FOLDER, Transcript, chain_facts, kept, machine
-from leafward.errors import AccessDenied, NotFound
+from leafward.errors import AccessDenied, AlreadyExists, InputError, NotFound
 from leafward.keys.serial import new_serial
-from leafward.pki.chain import Chain, fingerprint
+from leafward.pki.chain import Chain, fingerprint, is_issued_by
 from leafward.pki.constraints import parse_permitted_ip, parse_policy
+from leafward.pki.encoding import load_certificates
 from leafward.pki.names import parse_common_name
 from leafward.pki.prepared import Prepared
 from leafward.pki.profiles import profile
 from leafward.pki.request import CertificateRequest
+from leafward.store.issuance_log.note import VerifierKey
 
 RECEIVED = "received"
+LOG_KEY = "log-key"
 
 
 @dataclass(frozen=True)
@@ -50,10 +61,11 @@ class Plan:
     digest: str
     issuer: Authority
     items: tuple[Planned, ...]
+    lists: tuple[PlannedLists, ...] = ()
 
     def lines(self) -> list[str]:
-        """Each certificate in full, as it would be signed, but for its signature and fingerprint."""
-        found: list[str] = []
+        """What would be revoked; and each certificate in full, as it would be signed, but for signature and digest."""
+        found = [line for planned in self.lists for line in (*planned.lines(), "")]
         for planned in self.items:
             found += [f"{planned.item.file}: {planned.item.profile} {planned.item.name!r}", ""]
             found += [
@@ -67,6 +79,11 @@ def ask(stick: Path, csr: bytes, item: Item, *, now: datetime) -> str:
     profile(item.profile)
     _request(CertificateRequest.from_csr(csr), item)
     return bundles.add_to_request(stick, csr, item, now=now, machine=machine()["machine"])
+
+
+def ask_for_lists(stick: Path, item: ListItem, *, now: datetime) -> str:
+    """Asks for a CA's revocation lists. The digest of the whole, for the paper."""
+    return bundles.add_lists(stick, item, now=now, machine=machine()["machine"])
 
 
 def plan(issuance: Issuance, stick: Path, issuer: Authority, *, now: datetime) -> Plan:
@@ -87,7 +104,8 @@ def plan(issuance: Issuance, stick: Path, issuer: Authority, *, now: datetime) -
         )
         for item in bundle.items
     )
-    return Plan(stick, bundles.request_digest(stick), issuer, items)
+    lists = tuple(plan_lists(issuance, bundle, issuer, now=now))
+    return Plan(stick, bundles.request_digest(stick), issuer, items, lists)
 
 
 def check_digest(ceremony: Plan, expected: str) -> None:
@@ -101,34 +119,51 @@ def check_digest(ceremony: Plan, expected: str) -> None:
 
 
 def sign(issuance: Issuance, ceremony: Plan, *, by: Sequence[str], confirmed: str, now: datetime) -> list[Path]:
-    """Signs all, records all in one transaction, keeps the transcript, then writes the answer. The chain files.
+    """Signs all, records all in one transaction with the transcript, then writes the answer. Its chains and lists.
 
-    `confirmed` says how the people agreed, for the transcript.
+    `confirmed` says how the people agreed, for the transcript. A run that was killed before the answer was whole is
+    finished by the next one: nothing is signed a second time.
     """
-    signed = [(planned.item, planned.prepared.sign()) for planned in ceremony.items]
-    issuance.ledger.record([Entry.of(item.profile, chain.leaf) for item, chain in signed])
-    record = Transcript("sign", by, now)
-    record.tell("input", {bundles.REQUEST: ceremony.digest, **{item.file: item.sha256 for item, _ in signed}})
-    record.tell("confirmed", [confirmed])
-    record.tell("signed by", _issuer_facts(ceremony.issuer))
-    for item, chain in signed:
-        record.certificate(f"certificate for {item.file}: {item.profile} {item.name!r}", chain.leaf)
-    path = record.keep(issuance.folder)
-    return bundles.write_response(ceremony.stick, signed, disk.read_file(path), now=now, machine=machine()["machine"])
+    transcript_log.finish(issuance)
+    before = _signed_before(issuance, ceremony)
+    lists = publish_lists(issuance, ceremony.lists, ceremony.issuer, now=now, again=before is not None)
+    if before is not None:
+        signed, path = before
+    else:
+        signed = [(planned.item, planned.prepared.sign()) for planned in ceremony.items]
+        record = _told(ceremony, signed, lists, by=by, confirmed=confirmed, now=now)
+        entries = [Entry.of(item.profile, chain.leaf) for item, chain in signed]
+        path = transcript_log.keep(issuance, record, ceremony.issuer, entries=entries)
+    return bundles.write_response(
+        ceremony.stick,
+        signed,
+        _record(path),
+        lists=lists.files() if lists else (),
+        now=now,
+        machine=machine()["machine"],
+    )
 
 
-def take_in(issuance: Issuance, stick: Path, *, now: datetime) -> list[Imported]:
-    """Brings the answer home: the waiting CAs are completed, the root becomes known, the transcript is kept.
+def take_in(
+    issuance: Issuance, stick: Path, *, now: datetime, log_key: VerifierKey | None = None
+) -> tuple[list[Imported], list[Published]]:
+    """Brings the answer home: the waiting CAs are completed, the lists kept to be handed out, the transcript kept.
 
-    A chain for somebody else's CA, which is not waiting here, becomes known as one whose key is elsewhere.
+    A chain for somebody else's CA, which is not waiting here, becomes known as one whose key is elsewhere. With
+    `log_key`, the public key of the offline machine's log, its transcript must be in that log: else `AccessDenied`.
     """
     answer = ResponseBundle.read(stick)
-    found = import_files(issuance.authorities, answer.chains(stick), now=now)
+    if log_key is not None:
+        _verify_transcript(stick, answer, log_key)
+    found = import_files(issuance.authorities, answer.chains(stick), now=now) if answer.items else []
+    lists = take_in_lists(issuance, stick, answer, now=now) if answer.lists else []
     folder = issuance.folder / FOLDER / RECEIVED
     disk.make_folder(folder)
-    transcript = disk.read_file(stick / bundles.TRANSCRIPT)
-    disk.write_file(folder / f"{answer.transcript[:16]}.txt", transcript, mode=disk.PUBLIC)
-    return found
+    kept_as = folder / f"{answer.transcript[:16]}.txt"
+    disk.write_file(kept_as, disk.read_file(stick / bundles.TRANSCRIPT), mode=disk.PUBLIC)
+    if answer.proof is not None:
+        disk.write_file(kept_as.with_suffix(ENDING), disk.read_file(stick / bundles.PROOF), mode=disk.PUBLIC)
+    return found, lists
 
 
 def tell_of_root(issuance: Issuance, root: Authority, *, by: Sequence[str], now: datetime) -> Path:
@@ -136,7 +171,7 @@ def tell_of_root(issuance: Issuance, root: Authority, *, by: Sequence[str], now:
     record = Transcript("root", by, now)
     record.tell("key", _issuer_facts(root))
     record.certificate("the root", root.chain.leaf)
-    return record.keep(issuance.folder)
+    return transcript_log.keep(issuance, record, root)
 
 
 def tell_of_rollover(
@@ -149,14 +184,16 @@ def tell_of_rollover(
     record.certificate("NewWithNew", rollover.root.chain.leaf)
     record.certificate("OldWithNew", rollover.old_with_new.leaf)
     record.certificate("NewWithOld", rollover.new_with_old.leaf)
-    return record.keep(issuance.folder)
+    return transcript_log.keep(issuance, record, old)
 
 
 def copy_to_stick(stick: Path, files: Mapping[str, bytes], transcript: Path) -> list[Path]:
-    """Puts public files and a transcript on the stick. Their paths."""
+    """Puts public files and a transcript on the stick, with its proof. Their paths."""
     disk.make_folder(stick)
     paths = []
-    for name, data in {**files, transcript.name: disk.read_file(transcript)}.items():
+    proof = transcript_log.proof_of(transcript)
+    also = [transcript, proof] if proof.exists() else [transcript]
+    for name, data in {**files, **{one.name: disk.read_file(one) for one in also}}.items():
         disk.write_file(stick / name, data, mode=disk.PUBLIC)
         paths.append(stick / name)
     return paths
@@ -171,12 +208,86 @@ def rollover_files(rollover: Rollover) -> dict[str, bytes]:
     }
 
 
+def log_key_file(issuance: Issuance) -> dict[str, bytes]:
+    """The public key of this machine's log, which signs the transcripts; nothing where it was never signed."""
+    key = issuance.ledger.log.state().key
+    return {} if key is None else {LOG_KEY: f"{key}\n".encode()}
+
+
 def last_transcript(issuance: Issuance) -> Path:
     """The newest transcript. Raises `NotFound` where there is none."""
     found = kept(issuance.folder)
     if not found:
         raise NotFound("there is no transcript yet")
     return found[-1]
+
+
+def _told(
+    ceremony: Plan,
+    signed: Sequence[tuple[Item, Chain]],
+    lists: SignedLists | None,
+    *,
+    by: Sequence[str],
+    confirmed: str,
+    now: datetime,
+) -> Transcript:
+    record = Transcript("sign", by, now)
+    record.tell("input", {bundles.REQUEST: ceremony.digest, **{item.file: item.sha256 for item, _ in signed}})
+    record.tell("confirmed", [confirmed])
+    record.tell("signed by", _issuer_facts(ceremony.issuer))
+    if lists is not None:
+        record.tell("revoked", [line for planned in ceremony.lists for line in planned.lines()])
+        record.tell("revocation lists", lists.facts())
+    for item, chain in signed:
+        record.certificate(_title(item), chain.leaf)
+    return record
+
+
+def _title(item: Item) -> str:
+    return f"certificate for {item.file}: {item.profile} {item.name!r}"
+
+
+def _record(transcript: Path) -> Record:
+    proof = transcript_log.proof_of(transcript)
+    return Record(disk.read_file(transcript), disk.read_file(proof) if proof.exists() else None)
+
+
+def _signed_before(issuance: Issuance, ceremony: Plan) -> tuple[list[tuple[Item, Chain]], Path] | None:
+    """What an earlier run signed for this very request: its answer was not whole, or got lost. From its transcript.
+
+    A request for revocation lists alone is answered anew, with newer lists.
+    """
+    if not ceremony.items:
+        return None
+    for path in reversed(kept(issuance.folder)):
+        text = disk.read_file(path).decode("utf-8", "replace")
+        if f"\n    {bundles.REQUEST}: {ceremony.digest}\n" in text:
+            return [(one.item, _chain_in(text, one.item, ceremony.issuer)) for one in ceremony.items], path
+    return None
+
+
+def _chain_in(transcript: str, item: Item, issuer: Authority) -> Chain:
+    _, _, told = transcript.partition(f"\n\n{_title(item)}\n")
+    text, _, _ = told.partition("\n\n")
+    pem = "\n".join(line.strip() for line in text.splitlines())
+    certificate: x509.Certificate = load_certificates(pem.encode())[0]
+    if not is_issued_by(certificate, issuer.chain.leaf):
+        why = "its transcript says that another CA signed it"
+        raise AlreadyExists(
+            f"{item.file} was signed in an earlier ceremony", why=why, hint="name that CA with --issuer"
+        )
+    return Chain.of(certificate, *issuer.chain)
+
+
+def _verify_transcript(stick: Path, answer: ResponseBundle, key: VerifierKey) -> None:
+    if answer.proof is None:
+        why = "the machine that signed could not sign its log"
+        raise AccessDenied("the transcript has no proof", why=why, hint="leafward ca ceremony verify there writes it")
+    try:
+        verify_proof(stick / bundles.PROOF, key, stick / bundles.TRANSCRIPT)
+    except InputError as error:
+        hint = "use nothing from this stick"
+        raise AccessDenied("the transcript is not signed by that log", why=str(error), hint=hint) from error
 
 
 def _request(request: CertificateRequest, item: Item) -> CertificateRequest:

@@ -114,8 +114,12 @@ class Ledger:
         return indices
 
     def sign(self) -> None:
-        """Signs the log where something was recorded since it was signed: for services that may be idle for long."""
-        self._signing.finish()
+        """Signs the log where anybody recorded something since it was signed: for services that may be idle for long.
+
+        Raises `StoreError` where the log cannot be read, `Damaged` where it does not extend what was signed. What keeps
+        it from being signed now is logged.
+        """
+        self._signing.catch_up(self.clock())
 
     def close(self) -> None:
         """Signs the log where something was recorded, and closes the database. May be repeated."""

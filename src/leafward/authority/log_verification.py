@@ -1,17 +1,19 @@
 """`leafward ca log verify`: what is held against what, in the database of a home or in files alone."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward import disk
 from leafward.authority.ledger import Ledger
 from leafward.authority.log_keys import known_key
 from leafward.errors import EncodingError, InputError, NotFound
 from leafward.pki.chain import fingerprint
+from leafward.pki.encoding import load_certificates, load_crls
 from leafward.store.issuance_log.audit import audit
 from leafward.store.issuance_log.checkpoint import Checkpoint
 from leafward.store.issuance_log.difference import Report
@@ -70,17 +72,19 @@ def verify_files(
     return audit_export(exported, key, held=_held(checkpoints), progress=progress)
 
 
-def verify_proof(proof: Path, key: VerifierKey, certificate: x509.Certificate | None) -> tuple[Checkpoint, LogEntry]:
+def verify_proof(proof: Path, key: VerifierKey, about: Path | None) -> tuple[Checkpoint, LogEntry]:
     """A proof as it was handed out, text or JSON. The checkpoint it leads to, and what was logged.
 
-    Raises `InputError` for a proof that does not hold, or is another certificate's.
+    `about` is the file it must be of, as the entry says: a certificate (PEM or DER; of a chain the first), a revocation
+    list, an OCSP response in DER, a transcript; None: anything. Raises `InputError` for a proof that does not hold or
+    is of something else, `NotFound` where a file is not there.
     """
     found = read_proof(proof)
     checkpoint = found.verified(key)
     entry = LogEntry.parse(found.entry)
-    if certificate is not None and fingerprint(certificate) != entry.sha256:
-        why = f"got the proof of {entry.sha256}, and the certificate is {fingerprint(certificate)}"
-        raise InputError("the proof is of another certificate", why=why)
+    if about is not None and (got := _digest(disk.read_file(about), entry)) != entry.sha256:
+        why = f"got the proof of {entry.sha256}, and the file's own is {got}"
+        raise InputError(f"the proof is of another {_word(entry)}", why=why)
     return checkpoint, entry
 
 
@@ -108,6 +112,19 @@ def find_position(ledger: Ledger, wanted: str, *, now: datetime) -> int:
         if found is None:
             raise
         return int(found)
+
+
+def _digest(data: bytes, entry: LogEntry) -> str:
+    """The SHA-256 under which something of the entry's kind is logged, lower-case hex."""
+    if entry.is_certificate:
+        return fingerprint(load_certificates(data)[0])
+    if entry.kind == "crl":
+        data = load_crls(data)[0].public_bytes(Encoding.DER)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _word(entry: LogEntry) -> str:
+    return "certificate" if entry.is_certificate else entry.kind
 
 
 def _held(paths: Sequence[Path]) -> list[Held]:

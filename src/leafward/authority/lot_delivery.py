@@ -6,6 +6,7 @@ again by the next run: the same files with the same contents, or the same lines 
 """
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import quote
 
+from leafward.authority.proofs import ENDING as PROOF_ENDING
 from leafward.disk import PUBLIC, make_folder, told
 from leafward.errors import AlreadyExists
 from leafward.pki.pem import write_block
@@ -44,18 +46,27 @@ class Sink(Protocol):
         """Ends it; what was settled stays."""
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, ending: str = ".pem") -> str:
     """The file of a name: itself where it can be one, else with %-escapes (RFC 3986 2.1).
 
     >>> file_name("line-4/pump 7")
     'line-4%2Fpump 7.pem'
     """
     written = quote(name, safe=_PLAIN)
-    return f"{'%2E' + written[1:] if written.startswith('.') else written}.pem"
+    return f"{'%2E' + written[1:] if written.startswith('.') else written}{ending}"
+
+
+def _files(made: Made, issuers: bytes) -> list[tuple[str, bytes]]:
+    """The files of a certificate, its proof first: who finds the certificate finds both."""
+    proof = [] if made.proof is None else [(file_name(made.name, PROOF_ENDING), made.proof.encode())]
+    return [*proof, (file_name(made.name), write_block(_LABEL, made.der) + issuers)]
 
 
 class FolderSink:
-    """A file a certificate: `NAME.pem`, the whole chain, leaf first. A file appears whole or not at all."""
+    """A file a certificate: `NAME.pem`, the whole chain, leaf first; `NAME.tlog-proof` where proofs are wanted.
+
+    A file appears whole or not at all.
+    """
 
     seconds_unsettled = 5.0
 
@@ -66,14 +77,22 @@ class FolderSink:
     def deliver(self, made: Sequence[Made]) -> None:
         """See `Sink.deliver`."""
         for one in made:
-            path = self._folder / file_name(one.name)
-            with told(f"cannot write {path}"):
-                # Not made durable here: `settle` does it for all at once, which costs a hundredth.
-                new = path.with_name(f".{path.name}.new")
-                descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PUBLIC)
+            for name, data in _files(one, self._issuers):
+                self._write(self._folder / name, data)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with told(f"cannot write {path}"):
+            # Not made durable here: `settle` does it for all at once, which costs a hundredth.
+            new = path.with_name(f".{path.name}.new")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, PUBLIC)
+            try:
                 with open(descriptor, "wb") as file:
-                    file.write(write_block(_LABEL, one.der) + self._issuers)
+                    file.write(data)
                 new.rename(path)
+            except OSError:
+                with contextlib.suppress(OSError):  # on a full disk the half of it is room for others
+                    new.unlink()
+                raise
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Rejections are in the reconciliation."""
@@ -106,7 +125,8 @@ class TarSink:
     def deliver(self, made: Sequence[Made]) -> None:
         """See `Sink.deliver`."""
         with told(f"cannot write {self._path}"):
-            self._file.write(b"".join(map(self._member, made)))
+            files = [file for one in made for file in _files(one, self._issuers)]
+            self._file.write(b"".join(_member(name, data) for name, data in files))
 
     def reject(self, rejections: Sequence[Rejection]) -> None:
         """Rejections are in the reconciliation."""
@@ -122,13 +142,14 @@ class TarSink:
 
     def close(self) -> None:
         """See `Sink.close`."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what a full disk did not take was not settled, and comes again
+            self._file.close()
 
-    def _member(self, made: Made) -> bytes:
-        data = write_block(_LABEL, made.der) + self._issuers
-        about = tarfile.TarInfo(file_name(made.name))
-        about.size, about.mode = len(data), PUBLIC
-        return about.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+
+def _member(name: str, data: bytes) -> bytes:
+    about = tarfile.TarInfo(name)
+    about.size, about.mode = len(data), PUBLIC
+    return about.tobuf(tarfile.PAX_FORMAT) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
 class JsonSink:
@@ -172,9 +193,10 @@ def _issued(made: Made) -> str:
     text = base64.b64encode(made.der).decode("ascii")
     body = "\\n".join([text[start : start + 64] for start in range(0, len(text), 64)])
     certificate = f"-----BEGIN {_LABEL}-----\\n{body}\\n-----END {_LABEL}-----\\n"
+    proof = "" if made.proof is None else f', "proof": {_ENCODE(made.proof)}'
     return (
         f'{{"event": "issued", "name": {_ENCODE(made.name)}, "serial": "{made.serial}", "sha256": "{made.sha256}", '
-        f'"certificate": "{certificate}"}}'
+        f'"certificate": "{certificate}"{proof}}}'
     )
 
 

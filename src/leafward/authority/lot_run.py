@@ -9,7 +9,7 @@ the next run. After it the request has its certificate, and the next run hands o
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
@@ -52,7 +52,8 @@ class Progress:
 class LotRun:
     """One `lot issue`. `stopped` is asked between batches; `shown` is called after each. One run, then a new object.
 
-    `pointers` gives where it is told whether the next so many certificates are revoked.
+    `pointers` gives where it is told whether the next so many certificates are revoked. With `proving` each certificate
+    is handed over with its proof that it is in the log.
     """
 
     ledger: Ledger
@@ -65,6 +66,7 @@ class LotRun:
     stopped: Callable[[], bool] = lambda: False
     shown: Callable[[Progress], None] = lambda _: None
     pointers: Callable[[int], Pointers] = lambda _: NO_POINTERS
+    proving: bool = False
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
@@ -143,17 +145,19 @@ class LotRun:
         """Makes what was signed durable, and hands it over. Requests that came second are left out."""
         self._recorded = time.monotonic()
         outcomes, self._signed = self._signed, []
-        batch = self._written(outcomes)
+        written = self._written(outcomes)
         self.progress.repeated += sum(outcome.repeated for outcome in outcomes)
         self.progress.over_quota += sum(outcome.over for outcome in outcomes)
         self._reject([rejected for outcome in outcomes for rejected in outcome.rejections])
-        if batch is not None:
+        if written is not None:
+            batch, indices = written
             self.progress.issued += batch.size
-            self._deliver(batch, [made for outcome in outcomes for made in _made(outcome)])
+            places = iter(indices)
+            self._deliver(batch, [made for outcome in outcomes for made in _made(outcome, places)])
         self.shown(self.progress)
 
-    def _written(self, outcomes: Sequence[Outcome]) -> Batch | None:
-        """The batch that is in the ledger now; None where nothing is left to be written."""
+    def _written(self, outcomes: Sequence[Outcome]) -> tuple[Batch, list[int]] | None:
+        """The batch that is in the ledger now, and where in its log; None where nothing is left to be written."""
         while any(outcome.names for outcome in outcomes):
             try:
                 return self._write(outcomes)
@@ -164,7 +168,7 @@ class LotRun:
                 self._drop_beyond_quota(outcomes)
         return None
 
-    def _write(self, outcomes: Sequence[Outcome]) -> Batch:
+    def _write(self, outcomes: Sequence[Outcome]) -> tuple[Batch, list[int]]:
         requests = [request for outcome in outcomes for request in outcome.requests]
         sha256s = [sha256 for outcome in outcomes for sha256 in outcome.sha256s]
         noted: list[Batch] = []
@@ -176,8 +180,8 @@ class LotRun:
                 self._book.forget_rejections(connection, self.lot.name, inputs)
 
         entries = [entry for outcome in outcomes for entry in self._entries(outcome)]
-        self.ledger.record(entries, lot=self.lot.name, also=note)
-        return noted[0]
+        indices = self.ledger.record(entries, lot=self.lot.name, also=note)
+        return noted[0], indices
 
     def _entries(self, outcome: Outcome) -> Iterator[Entry]:
         assert outcome.validity is not None
@@ -228,10 +232,15 @@ class LotRun:
             self.progress.rejected += len(rejections)
 
     def _deliver(self, batch: Batch, made: Sequence[Made]) -> None:
-        self.sink.deliver(made)
+        self.sink.deliver(self._proved(made) if self.proving else made)
         self._unsettled.append(batch.number)
         if time.monotonic() - self._settled > self.sink.seconds_unsettled:
             self._settle()
+
+    def _proved(self, made: Sequence[Made]) -> list[Made]:
+        """With their proofs, all in one checkpoint. Where the log cannot be signed, nothing is handed over."""
+        proofs = self.ledger.log.proofs([one.log_index for one in made])
+        return [replace(one, proof=str(proof)) for one, proof in zip(made, proofs, strict=True)]
 
     def _settle(self) -> None:
         self._settled = time.monotonic()
@@ -259,9 +268,10 @@ def _batches(items: Iterator[Item | None]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _made(outcome: Outcome) -> Iterator[Made]:
+def _made(outcome: Outcome, places: Iterator[int]) -> Iterator[Made]:
+    """What was recorded; `places` gives the index in the log of each."""
     columns = zip(outcome.names, outcome.serials, outcome.sha256s, outcome.ders, strict=True)
-    return (Made(name, f"{serial:x}", sha256, der) for name, serial, sha256, der in columns)
+    return (Made(name, f"{serial:x}", sha256, der, next(places)) for name, serial, sha256, der in columns)
 
 
 def _taken(outcome: Outcome, place: int, held: Issued | None) -> Rejection:

@@ -38,11 +38,15 @@ _GO_ON = "then run the same command again: it goes on where it stopped"
 
 @dataclass(frozen=True)
 class Line:
-    """How a lot is worked on: `workers` signing processes (0: none but this one), and what is told meanwhile."""
+    """How a lot is worked on: `workers` signing processes (0: none but this one), and what is told meanwhile.
+
+    With `proving` each certificate is handed over with the proof that it is in the issuance log.
+    """
 
     workers: int
     stopped: Callable[[], bool] = lambda: False
     shown: Callable[[Progress], None] = lambda _: None
+    proving: bool = False
 
 
 class Lots:
@@ -120,16 +124,22 @@ class Lots:
 
     def reconciliation(self, lot: Lot) -> Reconciliation:
         """The account of a lot as it stands."""
-        return reconcile(self._book, self._book.get(lot.name))
+        return reconcile(self._book, lot.name)
 
     def close(self, lot: Lot, *, spoiled: tuple[str, ...] = ()) -> Reconciliation:
         """Ends a lot and gives its account. `spoiled` names those that reached no device. A closed lot stays closed.
 
-        Raises `NotFound` for a spoiled name that is not of the lot: then it stays open.
+        Raises `NotFound` for a spoiled name that is not of the lot, `Busy` while this station works on it: then it
+        stays open. A run at another station is refused from now on; what it recorded before, it still hands over.
         """
-        self._book.declare_spoiled(lot.name, spoiled, "declared when the lot was closed")
-        self._book.close(lot.name, self._clock())
-        return self.reconciliation(lot)
+        with self._lock(lot).hold(f"ca lot close {lot.name}"):
+            self._book.declare_spoiled(lot.name, spoiled, "declared when the lot was closed")
+            self._book.close(lot.name, self._clock())
+            return self.reconciliation(lot)
+
+    def _lock(self, lot: Lot) -> HomeLock:
+        """One run of a lot at a station, and no closing meanwhile."""
+        return HomeLock(self._issuance.folder / "lots" / f"{lot.name}.lock")
 
     def _work(self, lot: Lot, issuer: Issuer, source: Source, sink: Sink, line: Line) -> Progress:
         url = self._issuance.ledger.engine.url
@@ -137,8 +147,7 @@ class Lots:
         with contextlib.ExitStack() as stack:
             signers = self._signers(lot, issuer, line.workers, url)
             stack.callback(signers.close)
-            lock = HomeLock(self._issuance.folder / "lots" / f"{lot.name}.lock")
-            stack.enter_context(lock.hold(f"ca lot issue {lot.name}"))
+            stack.enter_context(self._lock(lot).hold(f"ca lot issue {lot.name}"))
             run = LotRun(
                 ledger=self._issuance.ledger,
                 lot=self._book.get(lot.name),
@@ -150,6 +159,7 @@ class Lots:
                 stopped=line.stopped,
                 shown=line.shown,
                 pointers=lambda count: self._pointers(lot, issuer, count),
+                proving=line.proving,
             )
             return run.run(source)
 

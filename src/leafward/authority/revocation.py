@@ -60,18 +60,25 @@ class Revocation:
         Raises `NotFound`, `AlreadyExists` where it was revoked before (one on hold may be revoked for good),
         `RuleViolation` for one that has ended, and for a root.
         """
-        found = self._find(wanted, now)
+        found = self.find(wanted, now)
+        return self._publish_one(found, self.note(found, reason, now=now), now)
+
+    def note(self, found: Issued, reason: str, *, now: datetime) -> int | None:
+        """Records that a certificate is revoked, and publishes nothing yet. Which list speaks for it; None: no list.
+
+        Raises as `revoke`.
+        """
         partition = self._partition(found)
         also = _in_the_same_transaction(partition)
         self._inventory.revoke(found.sha256, reason, now, partition=partition or COMPLETE, also=also)
-        return self._publish_one(found, partition, now)
+        return partition
 
     def release(self, wanted: str, *, now: datetime) -> Outcome:
         """Takes back that a certificate is on hold.
 
         Raises `NotFound` where it is not on hold, `AlreadyExists` where another one lives under its name by now.
         """
-        found = self._find(wanted, now)
+        found = self.find(wanted, now)
         partition = self._partition(found)
         self._inventory.release(found.sha256, now, also=_in_the_same_transaction(partition))
         return self._publish_one(found, partition, now)
@@ -148,7 +155,8 @@ class Revocation:
             raise KeyUnavailable("its list cannot be signed here", why=why, hint="leafward ca list")
         return able
 
-    def _find(self, wanted: str, now: datetime) -> Issued:
+    def find(self, wanted: str, now: datetime) -> Issued:
+        """What could be revoked under this name, fingerprint or serial, or as this authority. Raises as `revoke`."""
         try:
             found = self._inventory.get(wanted, now)
         except NotFound as error:

@@ -33,6 +33,7 @@ from leafward.authority.est_labels import Labels
 from leafward.authority.est_server import EstServer
 from leafward.authority.est_settings import EstTable
 from leafward.authority.issuance import Issuance
+from leafward.authority.log_signing import IdleSigning
 from leafward.authority.serve_certificate import FOLDER, ServeCertificate
 from leafward.errors import Busy, LeafwardError, StoreError
 from leafward.pki.names import Host
@@ -109,6 +110,7 @@ async def run_authority(
         http_port = await _listen_for_all(stack, published, options) if published else None
         tending = asyncio.create_task(_tend(certificate, est, _Watch(settings, issuance.authorities), clock))
         stack.callback(tending.cancel)
+        await stack.enter_async_context(IdleSigning(issuance.ledger.sign))
         ready(
             Serving(
                 port,

@@ -1,7 +1,8 @@
 """The written record of a ceremony: who, when, on which machine, what was signed, from which input to which output.
 
 Each transcript is a text file under `ceremonies/` of the maker's folder, numbered, with the SHA-256 of the one before
-it: a changed, removed or inserted one breaks the chain, and whoever has the last digest on paper can tell.
+it: a changed, removed or inserted one breaks the chain, and whoever has the last digest on paper can tell. How it is
+signed is in `transcript_log.py`.
 """
 
 import hashlib
@@ -46,14 +47,11 @@ class Transcript:
         """A certificate in full, and its PEM."""
         self.tell(title, [*certificate_lines(certificate), *certificate_to_pem(certificate).decode().splitlines()])
 
-    def keep(self, maker: Path) -> Path:
-        """Writes it, durably, as the next one of this maker's. Its path."""
-        folder = maker / FOLDER
-        disk.make_folder(folder)
+    def following(self, maker: Path) -> tuple[int, str, bytes]:
+        """(number, file name, text) of it as the next one of this maker's."""
         before = kept(maker)
-        path = folder / f"{len(before) + 1:04}-{self.purpose}.txt"
-        disk.create_file(path, self._text(len(before) + 1, before), mode=disk.PUBLIC)
-        return path
+        number = len(before) + 1
+        return number, f"{number:04}-{self.purpose}.txt", self._text(number, before)
 
     def _text(self, number: int, before: Sequence[Path]) -> bytes:
         head = {
@@ -83,7 +81,7 @@ def kept(maker: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.txt") if _NAME.fullmatch(path.name)) if folder.is_dir() else []
 
 
-def verify_transcripts(maker: Path) -> list[tuple[Path, str]]:
+def verify_chain(maker: Path) -> list[tuple[Path, str]]:
     """(path, SHA-256) of each transcript, first to last. Raises `Damaged` naming the first that does not follow."""
     found: list[tuple[Path, str]] = []
     for number, path in enumerate(kept(maker), start=1):

@@ -24,7 +24,7 @@ def key_option(function: Command) -> Command:
 def key_at_option(function: Command) -> Command:
     """`--key-at`: where the new key is made and stays; the command gets a `KeyReference`, or None: beside the CA."""
     help_text = "Where the new key is made: file:/PATH, pkcs11:token=T;object=O, tpm:/PATH; default: beside the CA."
-    return click.option("--key-at", metavar="REFERENCE", callback=_as_reference, help=help_text)(function)
+    return click.option("--key-at", metavar="REFERENCE", callback=as_reference, help=help_text)(function)
 
 
 def passphrase_option(function: Command) -> Command:
@@ -55,6 +55,12 @@ def encrypt_options(function: Command) -> Command:
     ):
         function = option(function)
     return passphrase_option(function)
+
+
+def proof_option(function: Command) -> Command:
+    """`--proof FILE`: the inclusion proof of the certificate that is issued."""
+    help_text = "File for the proof that the certificate is in the issuance log (C2SP tlog-proof)."
+    return click.option("--proof", type=_FILE, help=help_text)(function)
 
 
 def days_option(function: Command) -> Command:
@@ -105,7 +111,8 @@ def lifetime(days: int | None) -> timedelta | None:
     return timedelta(days=days) if days is not None else None
 
 
-def _as_reference(_context: click.Context, _parameter: click.Parameter, value: str | None) -> KeyReference | None:
+def as_reference(_context: click.Context, _parameter: click.Parameter, value: str | None) -> KeyReference | None:
+    """A callback: a key reference as text to a `KeyReference`. Raises `SettingsError`."""
     return KeyReference.parse(value) if value is not None else None
 
 

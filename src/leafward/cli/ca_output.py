@@ -43,6 +43,7 @@ def issue_and_show(
     key: str,
     lifetime: timedelta | None,
     as_json: bool,
+    proof: Path | None = None,
     limits: "Limits | None" = None,
     serial_number: str | None = None,
     replacing: bool = False,
@@ -67,7 +68,14 @@ def issue_and_show(
         replacing=replacing,
         renewing=renewing,
     )
-    show_chain(files.chain, {"name": name, **delivered(files)}, as_json)
+    show_chain(files.chain, {"name": name, **delivered(files), **proved(issuance, files.chain, proof)}, as_json)
+
+
+def proved(issuance: "Issuance", chain: "Chain", path: Path | None, label: str = "proof") -> dict[str, str]:
+    """Writes the proof that a certificate is in the log, where one is wanted, and says where it is."""
+    from leafward.authority.proofs import write_proof
+
+    return {} if path is None else {label: str(write_proof(issuance.ledger, chain.leaf, path))}
 
 
 def key_source(csr: Path | None, key: str) -> "CertificateRequest | KeyType":
@@ -87,9 +95,9 @@ def delivered(files: "Delivery") -> dict[str, str | None]:
     }
 
 
-def show_authority(authority: "Authority", as_json: bool) -> None:
-    """An authority's name and chain."""
-    show_chain(authority.chain, {"name": authority.name}, as_json)
+def show_authority(authority: "Authority", as_json: bool, **facts: str) -> None:
+    """An authority's name and chain, and what else there is to say of it."""
+    show_chain(authority.chain, {"name": authority.name, **facts}, as_json)
 
 
 def show_chain(chain: "Chain", facts: dict[str, Any], as_json: bool) -> None:

@@ -5,13 +5,14 @@ at most. A service has nobody to ask: a process asks only when whoever runs it h
 
     to open a key     the named file, LEAFWARD_PASSPHRASE, the file that LEAFWARD_PASSPHRASE_FILE names, a person
     for a new key     the file named for new keys, else as above; a person is asked twice
-    a token's PIN     the reference's pin-source, LEAFWARD_PIN, a person
+    a token's PIN     the reference's pin-source, what came with the reference (an IoT Edge configuration has it there),
+                      LEAFWARD_PIN, a person
 """
 
 import hmac
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leafward.errors import KeyUnavailable, UsageError
@@ -41,13 +42,15 @@ class Passphrases:
 
     `file` opens keys. `encrypt_new` says that a key that is made with this is encrypted, with the passphrase of
     `new_file` or else as for opening. `ask` is called with a prompt and gives what a person typed; None: nobody is
-    asked. An answer is asked for once and kept in memory as long as this object.
+    asked. An answer is asked for once and kept in memory as long as this object. `pins` has those of tokens that came
+    with their references, by the token's name in messages (`Pkcs11Uri.token_label`).
     """
 
     file: Path | None = None
     new_file: Path | None = None
     encrypt_new: bool = False
     ask: Callable[[str], str] | None = field(default=None, repr=False)
+    pins: Mapping[str, Secret] = field(default_factory=dict, repr=False)
     _answers: dict[str, Secret] = field(default_factory=dict, repr=False)
 
     def to_open(self, label: str) -> Secret:
@@ -74,7 +77,7 @@ class Passphrases:
 
     def pin(self, token: str, source: Path | None) -> Secret:
         """The PIN of the token that `token` names; `source` is the reference's pin-source. Raises `KeyUnavailable`."""
-        secret = self._from_file(source, "the PIN file") or _from_environment(PIN_VARIABLE)
+        secret = self._from_file(source, "the PIN file") or self.pins.get(token) or _from_environment(PIN_VARIABLE)
         secret = secret or self._asked(f"PIN of {token}: ", token)
         if secret is None:
             raise KeyUnavailable(
@@ -155,6 +158,12 @@ class _Process:
 def use(passphrases: Passphrases) -> None:
     """Makes `passphrases` this process's way; the command line does it once, before a key is opened."""
     _Process.passphrases = passphrases
+
+
+def add_pins(pins: Mapping[str, Secret]) -> None:
+    """Makes PINs known that stood in a settings file, beside what this process has been told already."""
+    if pins:
+        use(replace(in_use(), pins={**in_use().pins, **pins}))
 
 
 def in_use() -> Passphrases:

@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Any, cast
 
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from pkcs11.constants import Attribute
 from pkcs11.mechanisms import MGF, Mechanism
@@ -22,7 +22,7 @@ from leafward.keys.pkcs11_objects import (
 )
 from leafward.keys.pkcs11_token import Token, token_of
 from leafward.keys.pkcs11_uri import Pkcs11Uri
-from leafward.keys.sealed_key import SealedEcKey, SealedRsaKey
+from leafward.keys.sealed_key import SealedEcKey, SealedEd25519Key, SealedRsaKey
 from leafward.pki import key_types
 
 # DER DigestInfo before the digest (RFC 8017 9.2, note 1); and what PSS is told of the hash.
@@ -117,6 +117,10 @@ class _TokenSigner:
             return self._sign(_DIGEST_INFO[hash_name] + digest, Mechanism.RSA_PKCS)
         return self._sign(digest, Mechanism.RSA_PKCS_PSS, (*_PSS[hash_name], pss_salt_length))
 
+    def eddsa(self, data: bytes) -> bytes:
+        """CKM_EDDSA without parameters: pure Ed25519 (PKCS#11 3.0, 2.3.14)."""
+        return self._sign(data, Mechanism.EDDSA)
+
     def _sign(self, data: bytes, mechanism: Mechanism, parameter: object = None) -> bytes:
         def sign(session: Any) -> bytes:
             if session is not self._session:
@@ -138,4 +142,6 @@ class _TokenSigner:
 
 def _handle(token: Token, uri: Pkcs11Uri, passphrases: Passphrases, public: Any) -> key_types.PrivateKey:
     signer = _TokenSigner(token, uri, passphrases, public)
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return SealedEd25519Key(signer, public)
     return SealedRsaKey(signer, public) if isinstance(public, rsa.RSAPublicKey) else SealedEcKey(signer, public)

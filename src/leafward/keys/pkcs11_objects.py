@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pkcs11.constants import Attribute, MechanismFlag, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.mechanisms import KeyType
@@ -23,8 +23,11 @@ _CURVES: Mapping[bytes, type[ec.EllipticCurve]] = MappingProxyType(
     {bytes.fromhex("06082a8648ce3d030107"): ec.SECP256R1, bytes.fromhex("06052b81040022"): ec.SECP384R1}
 )
 _PARAMETERS: Mapping[str, bytes] = MappingProxyType({"ec-p256": next(iter(_CURVES)), "ec-p384": list(_CURVES)[1]})
+# CKA_EC_PARAMS of an Edwards curve: the object identifier of RFC 8410, or the name of RFC 8032 (PKCS#11 3.0, 2.3.5).
+_ED25519 = bytes.fromhex("06032b6570")
+_ED25519_NAMED = bytes.fromhex("130c656477617264733235353139")
 RSA = ("rsa-2048", "rsa-3072", "rsa-4096")
-MADE_HERE = (*_PARAMETERS, *RSA)
+MADE_HERE = (*_PARAMETERS, *RSA, "ed25519")
 
 
 def private_keys(session: Any, uri: Pkcs11Uri) -> list[Any]:
@@ -82,6 +85,9 @@ def _pair(session: Any, uri: Pkcs11Uri, key_type: key_types.KeyType) -> Any:
     }
     if key_type.name in RSA:
         return session.generate_keypair(KeyType.RSA, key_type.size, **how)[1]
+    if key_type.name == "ed25519":
+        edwards = {Attribute.EC_PARAMS: _ED25519}
+        return session.create_domain_parameters(KeyType.EC_EDWARDS, edwards, local=True).generate_keypair(**how)[1]
     curve = {Attribute.EC_PARAMS: _PARAMETERS[key_type.name]}
     return session.create_domain_parameters(KeyType.EC, curve, local=True).generate_keypair(**how)[1]
 
@@ -91,7 +97,7 @@ def _taken(uri: Pkcs11Uri) -> AlreadyExists:
 
 
 def public_half(session: Any, private: Any, uri: Pkcs11Uri) -> PublicKey:
-    """From the private object for RSA; from the public object of the same CKA_ID for EC."""
+    """From the private object for RSA; from the public object of the same CKA_ID for the curves."""
     try:
         if private.key_type is KeyType.RSA:
             modulus, exponent = private[Attribute.MODULUS], private[Attribute.PUBLIC_EXPONENT]
@@ -101,9 +107,13 @@ def public_half(session: Any, private: Any, uri: Pkcs11Uri) -> PublicKey:
             # CKA_EC_POINT is a DER OCTET STRING around the point; some tokens leave the wrapping out.
             point = bytes(_beside(session, private, uri)[Attribute.EC_POINT])[-(curve.key_size // 8 * 2 + 1) :]
             return ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
+        edwards = (_ED25519, _ED25519_NAMED)
+        if private.key_type is KeyType.EC_EDWARDS and bytes(private[Attribute.EC_PARAMS]) in edwards:
+            point = bytes(_beside(session, private, uri)[Attribute.EC_POINT])[-32:]
+            return ed25519.Ed25519PublicKey.from_public_bytes(point)
     except ValueError:
         raise KeyUnavailable(f"the public half of {uri.label} cannot be read", why="it is damaged") from None
-    why = "expected P-256, P-384 or RSA"
+    why = "expected P-256, P-384, Ed25519 or RSA"
     raise KeyUnavailable(f"the key {uri.label} is of a kind that is not used here", why=why)
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.padding import (
     MGF1,
     PSS,
@@ -47,10 +47,19 @@ class Signer(Protocol):
         """The signature of a digest: RSASSA-PKCS1-v1_5, or RSASSA-PSS with a salt of so many octets (RFC 8017)."""
 
 
-class _Sealed:
-    """What both kinds of handle refuse."""
+class EdSigner(Protocol):
+    """What signs with Ed25519 inside the device, which hashes by itself. As `Signer`."""
 
-    _signer: Signer
+    label: str
+
+    def eddsa(self, data: bytes) -> bytes:
+        """The signature of `data`, 64 octets (RFC 8032, pure Ed25519)."""
+
+
+class _Sealed:
+    """What every kind of handle refuses."""
+
+    _signer: Signer | EdSigner
 
     def private_numbers(self) -> NoReturn:
         """Always raises `KeyUnavailable`."""
@@ -70,6 +79,8 @@ class _Sealed:
 
 class SealedEcKey(_Sealed, ec.EllipticCurvePrivateKey):
     """A P-256 or P-384 key in a device."""
+
+    _signer: Signer
 
     def __init__(self, signer: Signer, public_key: ec.EllipticCurvePublicKey) -> None:
         self._signer = signer
@@ -112,6 +123,8 @@ class SealedEcKey(_Sealed, ec.EllipticCurvePrivateKey):
 
 class SealedRsaKey(_Sealed, rsa.RSAPrivateKey):
     """An RSA key in a device."""
+
+    _signer: Signer
 
     def __init__(self, signer: Signer, public_key: rsa.RSAPublicKey) -> None:
         self._signer = signer
@@ -165,6 +178,37 @@ class SealedRsaKey(_Sealed, rsa.RSAPrivateKey):
 
     def __repr__(self) -> str:
         return f"<{key_type_of(self._public_key)} key {self._signer.label}>"
+
+
+class SealedEd25519Key(_Sealed, ed25519.Ed25519PrivateKey):
+    """An Ed25519 key in a device."""
+
+    _signer: EdSigner
+
+    def __init__(self, signer: EdSigner, public_key: ed25519.Ed25519PublicKey) -> None:
+        self._signer = signer
+        self._public_key = public_key
+
+    def sign(self, data: _Bytes) -> bytes:
+        """Pure Ed25519 (RFC 8032)."""
+        return self._signer.eddsa(bytes(data))
+
+    def public_key(self) -> ed25519.Ed25519PublicKey:
+        """The public half."""
+        return self._public_key
+
+    def private_bytes_raw(self) -> NoReturn:
+        """Always raises `KeyUnavailable`."""
+        raise self._only_signs("the key's bytes were asked for")
+
+    def __copy__(self) -> "SealedEd25519Key":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SealedEd25519Key":
+        return self
+
+    def __repr__(self) -> str:
+        return f"<ed25519 key {self._signer.label}>"
 
 
 def _digest(label: str, data: _Bytes, algorithm: object) -> tuple[bytes, str]:

@@ -91,7 +91,7 @@ def _is_of_its_kind(crl: RevocationList, link: Link) -> bool:
 
 
 def _ask(crl: RevocationList, link: Link, now: datetime) -> Answer:
-    if why := _unusable(crl, link, now):
+    if why := fault_of(crl, link.issuer, now):
         return Answer(Standing.UNUSABLE, why)
     entry = crl.get_revoked_certificate_by_serial_number(serial_number(link.child))
     if entry is not None and (reason := _reason(entry)) != REMOVED:
@@ -103,16 +103,16 @@ def _ask(crl: RevocationList, link: Link, now: datetime) -> Answer:
     return Answer(Standing.GOOD, f"not in the list of {_text(crl.last_update_utc)}")
 
 
-def _unusable(crl: RevocationList, link: Link, now: datetime) -> str | None:
-    """Why a list cannot be believed (RFC 5280 6.3.3 (f), (g), 5.2)."""
-    usage = value(link.issuer, x509.KeyUsage)
+def fault_of(crl: RevocationList, issuer: x509.Certificate, now: datetime) -> str | None:
+    """Why a list of `issuer`'s cannot be believed (RFC 5280 6.3.3 (f), (g), 5.2); None: it can. `now` is aware UTC."""
+    usage = value(issuer, x509.KeyUsage)
     if usage is not None and not usage.crl_sign:
         return "its issuer may not sign lists (keyUsage without cRLSign)"
     if crl.last_update_utc > now:
         return f"it begins at {_text(crl.last_update_utc)}, which is still to come"
     if (why := _unreadable(crl)) is not None:
         return why
-    if not _signed(crl, link.issuer):
+    if not _signed(crl, issuer):
         return "its signature was not made by the issuer's key"
     return None
 

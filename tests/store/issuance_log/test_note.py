@@ -3,7 +3,9 @@
 import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +13,7 @@ from leafward.errors import EncodingError, InputError
 from leafward.store.issuance_log.note import Note, Signature, VerifierKey, is_key_name, sign_note
 from tests.store.issuance_log.logs import Signer
 
+SPKI = PublicFormat.SubjectPublicKeyInfo
 # The example of the specification.
 SPEC_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
 SPEC_NOTE = (
@@ -22,6 +25,20 @@ GO_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 GO_SEED = base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:]
 GO_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 GO_SIGNATURE = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+
+# The keys and checkpoints of Rekor and of the Pixel log, as the tests of transparency-dev/formats have them: ECDSA.
+ECDSA_NOTES = {
+    "rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK5AW5i0hrZLOC96l"
+    "+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc=": (
+        "Rekor\n798034\nf+7CoKgXKE/tNys9TTXcr/ad6U/K3xvznmzew9y6SP0=\n\n— rekor.sigstore.dev "
+        "wNI9ajBEAiARInWIWyCdyG27CO6LPnPekyw20qO0YJfoaPaowGp/XgIgc+qEHS3+GKVClgqq20uDLet7MCoTURUCRdxwWBHHufk=\n"
+    ),
+    "pixel6_transparency_log+91c16e30+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABN+4x0Jk1yTwvLFI9A4NDdGZcX0aiWVdWM5XJVy0"
+    "M4VWD3AvyW5Q6Hs9A0mcDkpUoYgn+KKPNzFC0H3nN3q6JQ8=": (
+        "DEFAULT\n10\nbsWRucJU5xJPHb5eBdOm6+DM+VelCZBuvtI3sHERJ9Y=\n\n— pixel6_transparency_log "
+        "kcFuMDBFAiEAhqMAP8P6qf6QxtUJhzMhbN+MbZ9dwfUHzGQJmffJHtoCIGD0cNe47dHWBoPwYdgBCepB06/+g5O1FmYjXl06owL4\n"
+    ),
+}
 
 texts = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs",), exclude_characters=[chr(n) for n in range(32)])
@@ -44,6 +61,29 @@ def test_the_note_of_the_go_library() -> None:
     signer = Signer("PeterNeumann", Ed25519PrivateKey.from_private_bytes(GO_SEED))
     assert signer.verifier == key
     assert str(sign_note(GO_TEXT, signer)) == note
+
+
+@pytest.mark.parametrize("vkey", ECDSA_NOTES)
+def test_notes_of_others_that_are_signed_with_ecdsa(vkey: str) -> None:
+    key, note = VerifierKey.parse(vkey), ECDSA_NOTES[vkey]
+    assert str(key) == vkey
+    assert key.algorithm == "ECDSA"
+    assert note.startswith(Note.parse(note.encode()).opened(key))
+    forged = note.replace("\n10\n", "\n11\n").replace("\n798034\n", "\n798035\n")
+    with pytest.raises(InputError, match="damaged or forged"):
+        Note.parse(forged.encode()).opened(key)
+    with pytest.raises(InputError, match="not signed by the log"):
+        Note.parse(note.encode()).opened(VerifierKey("bananas", key.public_key, key.kind))
+
+
+def test_keys_of_no_known_kind() -> None:
+    """An unknown type byte, a P-256 key where Ed25519 is said, garbage and a compressed point where ECDSA is said."""
+    spki = ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.DER, SPKI)
+    rsa_key = rsa.generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, SPKI)
+    cases = ((b"\4", bytes(32)), (b"\1", spki), (b"\2", bytes(32)), (b"\2", rsa_key), (b"\2", spki + b"\0"))
+    for kind, public_key in cases:
+        with pytest.raises(EncodingError):
+            VerifierKey("log", public_key, kind)
 
 
 @given(texts, texts)

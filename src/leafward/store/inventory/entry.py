@@ -13,15 +13,15 @@ from leafward.errors import StoreError
 from leafward.pki import extension
 from leafward.pki.names import common_name
 
-# What is signed and is no certificate: it is in the log, and not among the certificates.
-LOG_ONLY_KINDS = frozenset({"crl", "ocsp"})
+# What is no certificate, and is in the log only: revocation lists, OCSP answers, the transcripts of ceremonies.
+LOG_ONLY_KINDS = frozenset({"crl", "ocsp", "ceremony"})
 # Kinds of which several may live under one name: a CA has as many cross-certificates as others vouch for it.
 SHARED_NAME_KINDS = frozenset({"cross_certificate"})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`serial` is a CRL's number where `kind` is "crl", and the certificate's serial for "ocsp".
+    """`serial` is the number of a CRL or a transcript ("crl", "ceremony"), and the certificate's serial for "ocsp".
 
     `issuer_key_id` and `sha256` (of `der`) are lower-case hexadecimal; the times are aware UTC.
     """
@@ -39,7 +39,7 @@ class Entry:
     def of(cls, kind: str, certificate: x509.Certificate) -> Self:
         """The entry of a certificate: of a profile's kind, or "cross_certificate".
 
-        Raises `StoreError` for "crl" and "ocsp", which are no certificates.
+        Raises `StoreError` for "crl", "ocsp" and "ceremony", which are no certificates.
         """
         if kind in LOG_ONLY_KINDS:
             raise StoreError(f"a certificate is no {kind}", why="its entry is made where it is signed")

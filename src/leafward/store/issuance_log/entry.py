@@ -1,11 +1,11 @@
 """What stands in an entry of the log: one signature of the maker's, as lines of text. Pure.
 
     leafward/issuance/v1
-    device_ca                       kind: a certificate profile, or crl, or ocsp
+    device_ca                       kind: a certificate profile, or crl, ocsp, ceremony
     2026-11-24T22:11:04Z            when it was recorded, UTC
     3fa8…                           key id of the CA that signed (hex; empty where it has none)
-    4d2c…                           serial number, or the number of a CRL (hex)
-    9be1…                           SHA-256 of what was signed (hex of 32 bytes)
+    4d2c…                           serial number, or the number of a CRL or a ceremony's transcript (hex)
+    9be1…                           SHA-256 of what was signed (hex of 32 bytes), or of the transcript
 
 The certificate itself is no part of it: the log may be shown to anybody without showing who was issued what.
 """
@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from leafward.errors import EncodingError
 
 FIRST_LINE = "leafward/issuance/v1"
-# Signed by a CA, and no certificate: these have no row in the inventory of certificates.
-OTHER_KINDS = frozenset({"crl", "ocsp"})
+CEREMONY = "ceremony"
+# No certificate: these have no row in the inventory of certificates.
+OTHER_KINDS = frozenset({"crl", "ocsp", CEREMONY})
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _FORM = re.compile(
@@ -50,7 +51,7 @@ class LogEntry:
 
     @property
     def is_certificate(self) -> bool:
-        """Whether a certificate was signed, and not a CRL or an OCSP response."""
+        """Whether a certificate was signed, and not a CRL or an OCSP response, nor a transcript written."""
         return self.kind not in OTHER_KINDS
 
     def to_bytes(self) -> bytes:

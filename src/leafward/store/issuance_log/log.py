@@ -141,6 +141,11 @@ class IssuanceLog:
         with rows.snapshot(self.engine) as connection:
             return rows.find_line(connection, sha256)
 
+    def find_kind(self, kind: str) -> dict[int, bytes]:
+        """Position -> entry of all of one kind, first to last. Reads the whole log."""
+        with rows.snapshot(self.engine) as connection:
+            return dict(rows.find_lines(connection, kind))
+
     def restart(self) -> Path:
         """Ends this log and begins another with the same entries, under a new key and name: for a loss beyond repair.
 

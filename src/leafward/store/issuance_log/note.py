@@ -1,4 +1,4 @@
-"""C2SP signed-note: a text signed with Ed25519 keys that have names. Pure; the caller brings what signs.
+"""C2SP signed-note: a text signed with keys that have names. Pure; the caller brings what signs.
 
     the text, one or more lines
                                                           an empty line
@@ -12,22 +12,16 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from leafward.errors import EncodingError, InputError
+from leafward.store.issuance_log.signature_types import ED25519, TYPES
 
-# signed-note: the signature type, part of what the key id is made of. 0x01 is Ed25519 over the text.
-ED25519 = b"\x01"
 # Bounds against hostile notes; signed-note asks for 16 signatures at least.
 MAX_NOTE_SIZE = 1 << 20
 MAX_SIGNATURES = 100
 
 _KEY_ID_SIZE = 4
-_PUBLIC_KEY_SIZE = 32
 _DASH = "\N{EM DASH} "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
@@ -40,12 +34,12 @@ class NoteSigner(Protocol):
         """The public half."""
 
     def sign(self, message: bytes) -> bytes:
-        """The Ed25519 signature, 64 bytes (RFC 8032)."""
+        """The signature, as the kind of the verifier key has it (`signature_types.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """An Ed25519 public key with its name, as others are given it ("vkey").
+    """A public key with its name, as others are given it ("vkey"). `kind` is the byte of its signature type.
 
     >>> VerifierKey.parse("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k").name
     'example.com/foo'
@@ -53,28 +47,32 @@ class VerifierKey:
 
     name: str
     public_key: bytes
+    kind: bytes = ED25519
 
     def __post_init__(self) -> None:
         if not is_key_name(self.name):
             raise EncodingError(f"{self.name!r} is no name of a key", why="expected no space and no '+' in it")
-        if len(self.public_key) != _PUBLIC_KEY_SIZE:
-            raise EncodingError(
-                "the public key is no Ed25519 key", why=f"got {len(self.public_key)} bytes, expected 32"
-            )
+        if self.kind not in TYPES:
+            known = " or ".join(f"0x{code.hex()} ({one.name})" for code, one in TYPES.items())
+            raise EncodingError("the verifier key is of another kind", why=f"got 0x{self.kind.hex()}, expected {known}")
+        TYPES[self.kind].check(self.public_key)
 
     @property
     def key_id(self) -> bytes:
-        """SHA-256(name || newline || signature type || public key), its first four bytes."""
-        return sha256(self.name.encode() + b"\n" + ED25519 + self.public_key).digest()[:_KEY_ID_SIZE]
+        """The four bytes that name it in a signature line."""
+        return TYPES[self.kind].key_id(self.name, self.public_key)
+
+    @property
+    def algorithm(self) -> str:
+        """Its kind for people: "Ed25519", "ECDSA"."""
+        return TYPES[self.kind].name
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
         """Reads name+hex(key id)+base64(type || key). Raises `EncodingError`, also when the id is not the key's."""
         name, key_id, encoded = [*text.strip().split("+", 2), "", ""][:3]
         material = _unbase64(encoded, "the verifier key")
-        if material[:1] != ED25519:
-            raise EncodingError("the verifier key is of another kind", why="expected Ed25519, signature type 0x01")
-        key = cls(name, material[1:])
+        key = cls(name, material[1:], material[:1])
         if key_id != key.key_id.hex():
             raise EncodingError(
                 "the verifier key is damaged", why=f"got the id {key_id!r}, expected {key.key_id.hex()!r}"
@@ -82,15 +80,11 @@ class VerifierKey:
         return key
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public_key).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.kind + self.public_key).decode()}"
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
         """Whether this key made `signature` over `message`."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return TYPES[self.kind].verifies(self.public_key, message, signature)
 
 
 @dataclass(frozen=True, slots=True)

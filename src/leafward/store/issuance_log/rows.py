@@ -108,12 +108,14 @@ def entries_between(connection: sa.Connection, start: int, end: int) -> list[tup
 
 def find_line(connection: sa.Connection, line: str) -> int | None:
     """The first entry that has `line` as one of its lines. Reads every entry: no index is kept for this."""
-    wanted = f"\n{line}\n".encode()
-    if connection.dialect.name == "sqlite":
-        found = sa.func.instr(entries.c.entry, wanted) > 0
-    else:
-        found = sa.func.position(sa.literal(wanted).op("IN")(entries.c.entry)) > 0
-    return connection.execute(sa.select(_POSITION).where(found).order_by(_POSITION).limit(1)).scalar_one_or_none()
+    found = sa.select(_POSITION).where(_has(connection, line)).order_by(_POSITION)
+    return connection.execute(found.limit(1)).scalar_one_or_none()
+
+
+def find_lines(connection: sa.Connection, line: str) -> list[tuple[int, bytes]]:
+    """(position, entry) of every entry that has `line` as one of its lines, first to last. As `find_line`."""
+    found = sa.select(_POSITION, entries.c.entry).where(_has(connection, line)).order_by(_POSITION)
+    return [(position, _bytes(entry)) for position, entry in connection.execute(found)]
 
 
 def leaf_hashes(connection: sa.Connection, start: int, end: int) -> bytes:
@@ -193,6 +195,13 @@ class DatabaseTiles:
                 hint="leafward ca log verify",
             )
         return found
+
+
+def _has(connection: sa.Connection, line: str) -> sa.ColumnElement[bool]:
+    wanted = f"\n{line}\n".encode()
+    if connection.dialect.name == "sqlite":
+        return sa.func.instr(entries.c.entry, wanted) > 0
+    return sa.func.position(sa.literal(wanted).op("IN")(entries.c.entry)) > 0
 
 
 def _as_head(row: Sequence[Any] | None) -> Head | None:

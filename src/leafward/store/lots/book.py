@@ -163,13 +163,14 @@ class LotBook:
         with told_of(self._engine), reader(self._engine) as connection:
             first, last = connection.execute(ends).one()
             statement = (
-                sa.select(row.name, row.serial, row.sha256, bodies.c.der)
+                sa.select(row.name, row.serial, row.sha256, bodies.c.der, row.log_index)
                 .join(bodies, bodies.c.log_index == row.log_index)
                 .where(row.lot == lot, row.log_index.between(first, last))
                 .order_by(row.log_index)
             )
             return [
-                Made(name, serial, sha256, bytes(der)) for name, serial, sha256, der in connection.execute(statement)
+                Made(name, serial, sha256, bytes(der), log_index)
+                for name, serial, sha256, der, log_index in connection.execute(statement)
             ]
 
     def rejected(self, lot: str) -> list[Rejection]:

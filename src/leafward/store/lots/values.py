@@ -52,12 +52,17 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A certificate of a lot, as it is handed over. `serial` and `sha256` are lower-case hexadecimal."""
+    """A certificate of a lot, as it is handed over. `serial` and `sha256` are lower-case hexadecimal.
+
+    `log_index` is its place in the issuance log, `proof` the text that shows it there (C2SP tlog-proof), where wanted.
+    """
 
     name: str
     serial: str
     sha256: str
     der: bytes
+    log_index: int
+    proof: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

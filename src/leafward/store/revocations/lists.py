@@ -4,6 +4,7 @@ A part of a list speaks for so many certificates at most, in the order of their 
 part anew and no other, however many certificates there are. A certificate names its part, so a part is chosen first.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from leafward.errors import Busy, RuleViolation
+from leafward.errors import AlreadyExists, Busy, RuleViolation
 from leafward.store.database import lock_for_writing, reader, told_of
 from leafward.store.maker_schema import moment, seconds
 from leafward.store.revocations.schema import list_bodies, lists
@@ -114,6 +115,47 @@ class RevocationLists:
             if _state(connection, issuer_key_id, COMPLETE) is None:
                 _add(connection, issuer_key_id, COMPLETE, None)
 
+    def keep(
+        self,
+        issuer_key_id: str,
+        partition: int,
+        *,
+        address: str | None,
+        number: int,
+        this_update: datetime,
+        next_update: datetime,
+        lines: int,
+        der: bytes,
+    ) -> bool:
+        """Keeps a list that was signed on another machine, to hand it out here. False where this very one is here.
+
+        The caller has verified it. Raises `AlreadyExists` where one with this number, or a newer one, is here.
+        """
+        sha256 = hashlib.sha256(der).hexdigest()
+        with told_of(self._engine), self._engine.begin() as connection:
+            lock_for_writing(connection)
+            before = _state(connection, issuer_key_id, partition)
+            if before is not None and before.sha256 == sha256:
+                return False
+            if before is not None and before.number >= number:
+                why = f"its number is {number}, and the one here has {before.number}"
+                raise AlreadyExists(
+                    "a newer revocation list is here", why=why, hint="take the last one that was signed"
+                )
+            if before is None:
+                _add(connection, issuer_key_id, partition, address)
+            mine = (_list.issuer_key_id == issuer_key_id, _list.partition == partition)
+            values = {
+                "number": number,
+                "this_update": seconds(this_update),
+                "next_update": seconds(next_update),
+                "lines": lines,
+                "sha256": sha256,
+            }
+            connection.execute(sa.update(lists).where(*mine).values(**values))
+            _write_body(connection, issuer_key_id, partition, der)
+        return True
+
     def partition_of(self, issuer_key_id: str, addresses: tuple[str, ...]) -> int:
         """Which list speaks for a certificate with these addresses of lists: the complete one where none is ours."""
         if not addresses:
@@ -181,11 +223,7 @@ def publish(
     }
     if connection.execute(sa.update(lists).where(*mine, _list.number == before.number).values(**values)).rowcount != 1:
         raise Busy("another process signed this list meanwhile", hint="try again")
-    body = list_bodies.c
-    key = {"issuer_key_id": before.issuer_key_id, "partition": before.partition}
-    held = (body.issuer_key_id == before.issuer_key_id, body.partition == before.partition)
-    if connection.execute(sa.update(list_bodies).where(*held).values(der=der)).rowcount == 0:
-        connection.execute(sa.insert(list_bodies).values(**key, der=der))
+    _write_body(connection, before.issuer_key_id, before.partition, der)
 
 
 def clock_behind(last: datetime, now: datetime) -> RuleViolation:
@@ -199,6 +237,13 @@ def _state(connection: sa.Connection, issuer_key_id: str, partition: int) -> Lis
     query = sa.select(lists).where(_list.issuer_key_id == issuer_key_id, _list.partition == partition)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else ListState.of(row)
+
+
+def _write_body(connection: sa.Connection, issuer_key_id: str, partition: int, der: bytes) -> None:
+    body = list_bodies.c
+    held = (body.issuer_key_id == issuer_key_id, body.partition == partition)
+    if connection.execute(sa.update(list_bodies).where(*held).values(der=der)).rowcount == 0:
+        connection.execute(sa.insert(list_bodies).values(issuer_key_id=issuer_key_id, partition=partition, der=der))
 
 
 def _add(connection: sa.Connection, issuer_key_id: str, partition: int, address: str | None) -> None:

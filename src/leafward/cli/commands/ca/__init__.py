@@ -24,7 +24,7 @@ COMMANDS = {
     "revoke": "take a certificate back before it ends",
     "crl": "publish the revocation lists that are due; show them",
     "ocsp": "sign OCSP answers ahead; show them",
-    "log": "the issuance log: show, key, checkpoint, proof, verify, export, restart",
+    "log": "the issuance log: show, key, checkpoint, proof, verify-proof, verify, export, restart",
     "serve": "EST for devices that enrol by themselves; revocation lists",
     "account": "names and passwords for a device's first enrolment",
 }

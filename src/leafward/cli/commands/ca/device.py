@@ -22,9 +22,10 @@ from leafward.cli.ca_options import (
     key_option,
     out_option,
     passphrase_option,
+    proof_option,
     succession_options,
 )
-from leafward.cli.ca_output import delivered, issue_and_show, key_source, open_issuance, show_chain
+from leafward.cli.ca_output import delivered, issue_and_show, key_source, open_issuance, proved, show_chain
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
 from leafward.store.home import Home
@@ -37,6 +38,7 @@ class WantedIdentity:
     csr: Path | None
     serial_number: str
     forever: bool
+    proof: Path | None
 
 
 @click.command("device")
@@ -50,6 +52,8 @@ class WantedIdentity:
 @click.option("--identity-csr", type=click.Path(path_type=Path), help="Request for the identity's own key.")
 @serial_number_option
 @click.option("--forever", is_flag=True, help="The identity without an end (99991231235959Z).")
+@proof_option
+@click.option("--identity-proof", type=click.Path(path_type=Path), help="File for the identity's own proof.")
 @succession_options
 @issuer_option
 @key_option
@@ -70,6 +74,7 @@ def command(
     identity_csr: Path | None,
     serial_number: str | None,
     forever: bool,
+    identity_proof: Path | None,
     days: int | None,
     home: Home,
     **common: Any,
@@ -91,8 +96,9 @@ def command(
         "lifetime": asked_lifetime(days, forever=False),
     }
     if with_identity:
-        _issue_both(home, name, WantedIdentity(identity_csr, serial_number or name, forever), **asked)
-    elif forever or identity_csr or serial_number:
+        wanted = WantedIdentity(identity_csr, serial_number or name, forever, identity_proof)
+        _issue_both(home, name, wanted, **asked)
+    elif forever or identity_csr or serial_number or identity_proof:
         raise UsageError("that option is for a device's identity", hint="give --with-identity too")
     else:
         issue_and_show(home, "device_ca", name, **asked)
@@ -107,6 +113,7 @@ def _issue_both(
     key: str,
     issuer: str | None,
     lifetime: timedelta | None,
+    proof: Path | None,
     as_json: bool,
     **asked: Any,
 ) -> None:
@@ -129,5 +136,11 @@ def _issue_both(
         lifetime=lifetime,
         **asked,
     )
-    facts = {f"identity_{label}": path for label, path in delivered(made).items()}
-    show_chain(device_ca.chain, {"name": name, **delivered(device_ca), **facts}, as_json)
+    facts = {
+        "name": name,
+        **delivered(device_ca),
+        **{f"identity_{label}": path for label, path in delivered(made).items()},
+        **proved(issuance, device_ca.chain, proof),
+        **proved(issuance, made.chain, wanted.proof, "identity_proof"),
+    }
+    show_chain(device_ca.chain, facts, as_json)

@@ -54,12 +54,12 @@ def command(files: tuple[Path, ...], *, key: str | None, name: str | None, home:
     show_imported(imported, as_json)
 
 
-def show_imported(imported: "list[Imported]", as_json: bool) -> None:
-    """What an import made of each CA."""
+def imported_facts(imported: "list[Imported]") -> list[dict[str, object]]:
+    """What an import made of each CA, as JSON values."""
     from leafward.pki.chain import fingerprint
     from leafward.pki.names import common_name
 
-    rows = [
+    return [
         {
             "name": one.authority.name,
             "common_name": common_name(one.authority.chain.leaf.subject),
@@ -69,6 +69,11 @@ def show_imported(imported: "list[Imported]", as_json: bool) -> None:
         }
         for one in imported
     ]
+
+
+def show_imported(imported: "list[Imported]", as_json: bool) -> None:
+    """What an import made of each CA."""
+    rows = imported_facts(imported)
     if as_json:
         voice.say_json(list(rows))
         return

@@ -14,10 +14,18 @@ from leafward.cli.ca_limits import (
     parsed_limits,
     path_length,
 )
-from leafward.cli.ca_options import days_option, encrypt_options, issuer_option, key_at_option, key_option
-from leafward.cli.ca_output import open_issuance, show_authority, show_facts
+from leafward.cli.ca_options import (
+    days_option,
+    encrypt_options,
+    issuer_option,
+    key_at_option,
+    key_option,
+    proof_option,
+)
+from leafward.cli.ca_output import open_issuance, proved, show_authority, show_facts
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
+from leafward.errors import UsageError
 from leafward.keys.key_reference import KeyReference
 from leafward.store.home import Home
 
@@ -37,6 +45,7 @@ from leafward.store.home import Home
 @encrypt_options
 @days_option
 @forever_option
+@proof_option
 @home_option
 @json_option
 def command(
@@ -52,6 +61,7 @@ def command(
     key_at: KeyReference | None,
     days: int | None,
     forever: bool,
+    proof: Path | None,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -76,8 +86,10 @@ def command(
             at=key_at,
             limits=limits,
         )
-        show_authority(made, as_json)
+        show_authority(made, as_json, **proved(issuance, made.chain, proof))
         return
+    if proof is not None:
+        raise UsageError("there is nothing to prove yet", why="with --csr-out somebody else signs, and logs it")
     room = path_length(intermediates_below)
     request = request_intermediate(
         issuance.authorities, name, kind, path_length=room, limits=limits, at=key_at, copy=csr_out

@@ -13,6 +13,7 @@ from leafward.cli.ca_options import (
     key_option,
     out_option,
     passphrase_option,
+    proof_option,
     succession_options,
 )
 from leafward.cli.ca_output import issue_and_show
@@ -34,6 +35,7 @@ LEAF_KINDS = ("leaf_device", "device_identity", "verification")
 @days_option
 @forever_option
 @serial_number_option
+@proof_option
 @home_option
 @json_option
 def command(
@@ -49,6 +51,7 @@ def command(
     days: int | None,
     forever: bool,
     serial_number: str | None,
+    proof: Path | None,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -70,6 +73,7 @@ def command(
         key=key,
         lifetime=asked_lifetime(days, forever),
         serial_number=serial_number,
+        proof=proof,
         as_json=as_json,
         replacing=replacing,
         renewing=renewing,

@@ -64,6 +64,7 @@ def open_(
     help="For a folder: the common name of the request, else of the file; or the file's at once.",
 )
 @click.option("--workers", type=click.IntRange(0, 64), help="Signing processes; default: one a processor; 0: none.")
+@click.option("--proofs", is_flag=True, help="With each certificate the proof that it is in the log: NAME.tlog-proof.")
 @passphrase_option
 @home_option
 @json_option
@@ -73,6 +74,7 @@ def issue(
     out: Path | None,
     name_from: str,
     workers: int | None,
+    proofs: bool,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -96,7 +98,8 @@ def issue(
     sink, where = _sink(lots, lot, out, as_json)
     count = default_workers() if workers is None else workers
     with closing(sink), Signals() as signals, ProgressLine(lot.left) as line:
-        progress = lots.issue(lot, source, sink, Line(count, stopped=lambda: signals.told, shown=line.show))
+        how = Line(count, stopped=lambda: signals.told, shown=line.show, proving=proofs)
+        progress = lots.issue(lot, source, sink, how)
     say_summary(lot, progress, line.seconds, where, as_json, stopped=signals.told)
 
 

@@ -14,8 +14,8 @@ from leafward.cli.ca_limits import (
     path_length,
     serial_number_option,
 )
-from leafward.cli.ca_options import days_option, issuer_option, passphrase_option
-from leafward.cli.ca_output import open_issuance, show_chain
+from leafward.cli.ca_options import days_option, issuer_option, passphrase_option, proof_option
+from leafward.cli.ca_output import open_issuance, proved, show_chain
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
 from leafward.store.home import Home
@@ -35,6 +35,7 @@ KINDS = ("intermediate_ca", "device_ca", "device_identity", "leaf_device", "veri
 @passphrase_option
 @days_option
 @forever_option
+@proof_option
 @home_option
 @json_option
 def command(
@@ -51,6 +52,7 @@ def command(
     serial_number: str | None,
     days: int | None,
     forever: bool,
+    proof: Path | None,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -83,4 +85,5 @@ def command(
     )
     disk.make_folder(path.parent)
     disk.write_file(path, chain.to_pem(), mode=disk.PUBLIC)
-    show_chain(chain, {"name": request.common_name, "certificate": str(path)}, as_json)
+    facts = {"name": request.common_name, "certificate": str(path)}
+    show_chain(chain, {**facts, **proved(issuance, chain, proof)}, as_json)
