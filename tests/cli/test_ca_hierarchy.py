@@ -152,3 +152,17 @@ def test_a_post_quantum_hierarchy_with_the_same_commands(tmp_path: Path, key: st
         assert described["complete"]
     shown = ca(home, "show", "factory")
     assert [one["key"] for one in shown["certificates"]] == [key, key]
+
+
+def test_a_device_ca_with_room_for_gateways_behind_it(tmp_path: Path) -> None:
+    """root -> plant CA (pathlen 3) -> parent (2) | (3) refused: the plant CA leaves room for one gateway, not for two."""
+    home = tmp_path / "home"
+    ca(home, "init", "--cn", "Root")
+    ca(home, "intermediate", "Plant CA", "--intermediates-below", "1")
+    out = tmp_path / "parent"
+    ca(home, "device", "parent.ca", "--gateways-below", "1", "--with-identity", "--out", str(out))
+    assert "CA:TRUE, pathlen:2" in openssl("x509", "-in", "certificate.pem", "-noout", "-text", folder=out)
+    done = leafward("ca", "device", "deep.ca", "--gateways-below", "2", "--out", str(tmp_path / "deep"), home=home)
+    assert done.returncode == 3
+    assert "pathlen:3" in done.stderr
+    assert not (tmp_path / "deep").exists()

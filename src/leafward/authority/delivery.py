@@ -23,7 +23,6 @@ from leafward.keys.key_store import KeyReference, delete_key, generate_key, key_
 from leafward.pki.chain import Chain
 from leafward.pki.key_types import KeyType, PublicKey
 from leafward.pki.names import parse_common_name
-from leafward.pki.profiles import profile
 from leafward.pki.request import CertificateRequest
 
 
@@ -66,7 +65,7 @@ def deliver(
         known = serial_number or request.serial_number
         asked = replace(limits.on(request), common_name=named, serial_number=known)
         way = {"replacing": replacing, "renewing": renewing}
-        return issuance.issue(profile(kind), asked, now=now, issuer=issuer, lifetime=lifetime, **way)
+        return issuance.issue(limits.profile(kind), asked, now=now, issuer=issuer, lifetime=lifetime, **way)
 
     with _gone_on_failure(folder):
         if isinstance(source, CertificateRequest):

@@ -18,6 +18,7 @@ from leafward.authority.succession import predecessor
 from leafward.keys.serial import new_serial
 from leafward.pki.key_types import KeyType
 from leafward.pki.names import parse_common_name
+from leafward.pki.profile import Profile
 from leafward.pki.profiles import profile
 from leafward.pki.rehearsal import throw_away_key
 from leafward.pki.request import CertificateRequest
@@ -55,8 +56,8 @@ def deliver_device(
     Raises as `deliver`.
     """
     rehearse = _Rehearsal(issuance, issuer, now, replacing, renewing)
-    rehearse("device_ca", limits.on(_request(source, name)), lifetime)
-    rehearse("device_identity", _request(identity.source, name, identity.serial_number), identity.lifetime)
+    rehearse(limits.profile("device_ca"), limits.on(_request(source, name)), lifetime)
+    rehearse(profile("device_identity"), _request(identity.source, name, identity.serial_number), identity.lifetime)
     first = deliver(
         issuance,
         "device_ca",
@@ -103,9 +104,9 @@ class _Rehearsal:
     replacing: bool
     renewing: bool
 
-    def __call__(self, kind: str, request: CertificateRequest, lifetime: timedelta | None) -> None:
+    def __call__(self, kind: Profile, request: CertificateRequest, lifetime: timedelta | None) -> None:
         if not self.renewing:
             inventory = self.issuance.ledger.inventory
-            predecessor(inventory, profile(kind), request, now=self.now, replacing=self.replacing)
+            predecessor(inventory, kind, request, now=self.now, replacing=self.replacing)
         signer = self.issuer.issuer()
-        signer.prepare(profile(kind), request, now=self.now, serial=new_serial(), lifetime=lifetime)
+        signer.prepare(kind, request, now=self.now, serial=new_serial(), lifetime=lifetime)

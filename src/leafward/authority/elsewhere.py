@@ -23,6 +23,7 @@ from leafward.pki.extension import value
 from leafward.pki.issuer import Issuer
 from leafward.pki.key_types import KeyType
 from leafward.pki.names import common_name, parse_common_name, subject
+from leafward.pki.profile import Profile
 from leafward.pki.profiles import profile
 from leafward.pki.request import CertificateRequest
 from leafward.pki.rules import rule, signing_certificate, violation
@@ -32,11 +33,22 @@ _NOT_AS_ASKED = "answer-not-as-asked"
 
 @dataclass(frozen=True)
 class Limits:
-    """What an intermediate CA is held to: the names it may certify and the policies it works under."""
+    """What a CA is held to: the names it may certify, the policies it works under, and the room below it.
+
+    `gateways_below` is for a device CA: how many gateways, each with a device CA of its own, hang one below another.
+    """
 
     permit_dns: tuple[str, ...] = ()
     permit_ip: tuple[Network, ...] = ()
     policies: tuple[x509.ObjectIdentifier, ...] = ()
+    gateways_below: int = 0
+
+    def profile(self, kind: str) -> Profile:
+        """The profile of `kind` with the room that is wanted below it."""
+        found = profile(kind)
+        if not self.gateways_below or found.path_length is None:
+            return found
+        return replace(found, path_length=found.path_length + self.gateways_below)
 
     def on(self, request: CertificateRequest) -> CertificateRequest:
         """The request with these limits."""

@@ -1,6 +1,6 @@
 """`leafward ca device`: issues a device CA, and on request the device's identity beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,13 @@ class WantedIdentity:
 @click.option("--install", is_flag=True, help="Make it this home's own device CA.")
 @click.option("--hostname", metavar="HOST", help="The gateway's hostname, which the device CA must not be named.")
 @limit_options
+@click.option(
+    "--gateways-below",
+    type=click.IntRange(0, 6),
+    default=0,
+    show_default=True,
+    help="How many further gateways are to hang one below another (nested edges).",
+)
 @click.option("--with-identity", is_flag=True, help="Also its identity (802.1AR IDevID), in the folder identity/.")
 @click.option("--identity-csr", type=click.Path(path_type=Path), help="Request for the identity's own key.")
 @serial_number_option
@@ -70,6 +77,7 @@ def command(
     permit_dns: tuple[str, ...],
     permit_ip: tuple[str, ...],
     policy: tuple[str, ...],
+    gateways_below: int,
     with_identity: bool,
     identity_csr: Path | None,
     serial_number: str | None,
@@ -92,7 +100,7 @@ def command(
     asked: dict[str, Any] = {
         **common,
         "folder": home.manager / "device-ca" if install else out or default_folder(name),
-        "limits": parsed_limits(permit_dns, permit_ip, policy),
+        "limits": replace(parsed_limits(permit_dns, permit_ip, policy), gateways_below=gateways_below),
         "lifetime": asked_lifetime(days, forever=False),
     }
     if with_identity:
