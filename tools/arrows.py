@@ -12,15 +12,16 @@ from pathlib import Path
 SOURCE = Path(__file__).parent.parent / "src"
 PACKAGE = SOURCE / "leafward"
 
-FOUNDATION = {"errors", "disk", "pki", "keys", "store", "wire"}
+FOUNDATION = {"errors", "disk", "toml_lines", "pki", "keys", "store", "wire"}
 PARTS = {"authority", "manager", "hub", "provisioning", "doctor"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "disk": {"errors"},
+    "toml_lines": set(),
     "pki": {"errors"},
     "keys": {"errors", "disk", "pki"},
-    "store": {"errors", "disk", "pki"},
-    "wire": {"errors", "pki"},
+    "store": {"errors", "disk", "toml_lines", "pki"},
+    "wire": {"errors", "toml_lines", "pki"},
     **dict.fromkeys(PARTS, FOUNDATION),
     "dashboard": FOUNDATION | PARTS,
     "cli": FOUNDATION | PARTS | {"dashboard"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
 }
 # The pure core: nothing that opens, sleeps, logs, or reads a clock or randomness.
-PURE = ("pki", "wire")
+PURE = ("pki", "wire", "toml_lines")
 IMPURE_MODULES = {
     "asyncio",
     "logging",
@@ -68,7 +69,7 @@ def wrong_arrows() -> Iterator[str]:
             top, _, rest = module.partition(".")
             if top == "leafward" and rest:
                 target = rest.split(".")[0]
-                if target not in {wing, "__version__"} | MAY_IMPORT[wing]:
+                if target not in {wing, "__version__", "__built__"} | MAY_IMPORT[wing]:
                     yield f"{where}: {wing} must not import {target}"
             elif wing in PURE and top in IMPURE_MODULES:
                 yield f"{where}: {wing} is pure and must not import {top}"

@@ -19,6 +19,9 @@ LeafwardError                 what happened, why, what to do next
 └── PeerUnavailable           another part, or another machine, does not answer        (retryable)
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class LeafwardError(Exception):
     """Something a person can act on.
@@ -63,7 +66,46 @@ class RequestError(InputError):
 
 
 class SettingsError(InputError):
-    """A settings file, a route or a connection string that does not say what is needed."""
+    """A settings file, a route or a connection string that does not say what is needed.
+
+    `faults` has each fault with its place where a whole file was judged; empty otherwise.
+    """
+
+    def __init__(
+        self, what: str, *, why: str | None = None, hint: str | None = None, faults: "Sequence[Fault]" = ()
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a settings file, at its place; a file is judged whole, so there are several at once.
+
+    `line` counts from 1, None where nothing of it stands in the file. `key` is dotted. `got` is None where there is
+    nothing, or what stands there may be a secret. `nearest` is the known key that an unknown one may be meant to be.
+
+    >>> print(Fault("leafward.toml", 2, "device.hostnam", "not known, did you mean 'hostname'?"))
+    leafward.toml:2: device.hostnam: not known, did you mean 'hostname'?
+    """
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+    expected: str | None = None
+    got: str | None = None
+    nearest: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The fault without its file, as it stands in a list of them."""
+        line = "" if self.line is None else f"line {self.line}: "
+        return f"{line}{self.key}: {self.message}" if self.key else f"{line}{self.message}"
+
+    def __str__(self) -> str:
+        line = "" if self.line is None else f":{self.line}"
+        return f"{self.file}{line}: {self.key}: {self.message}" if self.key else f"{self.file}{line}: {self.message}"
 
 
 class ProtocolError(InputError):

@@ -121,3 +121,36 @@ def test_the_digest_says_whether_something_changed(tmp_path: Path) -> None:
     same = read_settings(write(tmp_path, '# changed nothing\n[device]\nhostname = "A.local"\n')).digest
     other = read_settings(write(tmp_path, '[device]\nhostname = "b.local"\n')).digest
     assert one == same != other
+
+
+def test_where_the_apis_listen(tmp_path: Path) -> None:
+    text = '[manager]\nworkload_uri = "unix:///run/lw/w.sock"\nmanagement_uri = "http://[::1]:8081"\n'
+    manager = read_settings(write(tmp_path, text)).manager
+    assert manager.workload_uri is not None
+    assert (manager.workload_uri.scheme, manager.workload_uri.rest) == ("unix", "/run/lw/w.sock")
+    assert str(manager.management_uri) == "http://[::1]:8081"
+    assert "unix:///run/lw/w.sock" in manager.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[manager]\nworkload_uri = "http://0.0.0.0:80"', "this machine alone"),
+        ('[manager]\nworkload_uri = "http://gw.local:80"', "this machine alone"),
+        ('[manager]\nworkload_uri = "fd://x"', "unix:// or http://"),
+        ('[manager]\nworkload_uri = "unix://run/x"', "absolute path"),
+        (f'[manager]\nworkload_uri = "unix:///{"x" * 100}"', "too long"),
+        ('[manager]\nworkload_uri = "unix:///x"\nmanagement_uri = "unix:///x"', "an address for each"),
+        ('[enrolment]\nurl = "http://e/.well-known/est"', "https://"),
+        ('[enrolment]\nurl = "https://u:4711@e/"', "settings of their own"),
+        ('[enrolment]\nurl = "https://e/"\ncommon_name = " a"', "blank"),
+        ('[enrolment]\nurl = "https://e/"\npassword = "4711"', "password_file"),
+    ],
+)
+def test_a_fault_has_its_line_and_shows_no_secret(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(write(tmp_path, text))
+    (fault,) = caught.value.faults
+    assert told in fault.message
+    assert fault.line is not None
+    assert "4711" not in f"{caught.value}{fault!r}"

@@ -32,34 +32,64 @@ not known is refused with the nearest one that is: a misspelt `hostnam` must not
     password_file = "est-password"
     identity_certificate = "idevid.pem"                 # or the device's own identity (802.1AR)
     identity_key = "file:/etc/leafward/idevid.key"
+    identity_url = "https://est.maker.example:8443/.well-known/est/device_identity"  # or where to enrol one first
+    serial_number = "4711"                              # in an enrolled identity's subject; default: common_name
 
     [manager]
     metrics = "127.0.0.1:9601"                          # Prometheus metrics over HTTP; none unless set
     log = "text"                                        # or "json"
     module_sockets = false                              # one Workload API socket a module beside the common one
     hub_user = "leafward-hub"                           # another user whose process may attach itself as the hub
+    workload_uri = "unix:///run/leafward/workload.sock" # where the Workload API listens; default: in the home. Windows:
+    management_uri = "http://127.0.0.1:8081"            # an http address of this machine alone
 
 The tables of other parts ([hub], [provisioning], [maker]) stand in the same file and are not read here.
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, field_validator
+from pydantic import Field, PlainSerializer, field_validator, model_validator
 
 from leafward.errors import LeafwardError
 from leafward.keys.key_store import KeyReference
 from leafward.pki.key_types import DEFAULT_KEY_TYPE, KeyType, parse_key_type
-from leafward.pki.names import Host
+from leafward.pki.names import Host, parse_common_name, parse_serial_number
 from leafward.pki.renewal import RenewalPolicy
-from leafward.store.device_settings import DeviceIdSetting, DeviceTable, HostSetting, by
+from leafward.store.device_settings import DeviceTable, HostSetting, by
+from leafward.store.home import LONGEST_SOCKET_PATH
 from leafward.store.settings_file import Table, checked, read_tables
+from leafward.wire.est.server_url import ServerUrl
+from leafward.wire.iotedge_config.locations import api_uri, is_loopback
+from leafward.wire.iotedge_config.values import ApiUri
+
+MOST_DAYS = 3650  # of a lifetime that is set in days
 
 KeySetting = Annotated[KeyReference, by(KeyReference.parse), PlainSerializer(lambda reference: reference.label)]
-Days = Annotated[int, Field(ge=1, le=3650, strict=True)]
+Days = Annotated[int, Field(ge=1, le=MOST_DAYS, strict=True)]
+
+
+def _est_address(text: str) -> str:
+    ServerUrl.parse(text)
+    return text
+
+
+def _listens_at(text: str) -> ApiUri:
+    """Raises `ValueError`; a caller that came from another machine could be nobody we know."""
+    uri = api_uri(text, ("unix", "http"))
+    if uri.scheme == "http" and not is_loopback(uri):
+        raise ValueError(f"got {text!r}, expected an address of this machine alone, as http://127.0.0.1:8081")
+    if uri.scheme == "unix" and len(os.fsencode(uri.rest)) > LONGEST_SOCKET_PATH:
+        raise ValueError(f"the path of a socket is too long, expected {LONGEST_SOCKET_PATH} octets at most")
+    return uri
+
+
+EstAddress = Annotated[str, by(_est_address)]
+ApiUriSetting = Annotated[ApiUri, by(_listens_at), PlainSerializer(str)]
 
 
 class DeviceSettings(DeviceTable):
@@ -108,19 +138,31 @@ class RenewalSettings(Table):
 
 
 class EnrolmentSettings(Table):
-    """`[enrolment]`: where the device CA comes from by EST, and who asks for it."""
+    """`[enrolment]`: where the device CA comes from by EST, and who asks for it.
 
-    url: str
+    `password` is never in a leafward.toml: only an IoT Edge configuration, which has it inline, brings it along.
+    """
+
+    url: EstAddress
     trust: Path | None = None
-    common_name: DeviceIdSetting | None = None
+    common_name: Annotated[str, by(parse_common_name)] | None = None
     key: KeySetting | None = None
     key_type: Annotated[KeyType, by(parse_key_type), PlainSerializer(lambda kind: kind.name)] = DEFAULT_KEY_TYPE
     bootstrap_certificate: Path | None = None
     bootstrap_key: KeySetting | None = None
     username: str | None = None
     password_file: Path | None = None
+    password: str | None = Field(default=None, repr=False, exclude=True)
     identity_certificate: Path | None = None
     identity_key: KeySetting | None = None
+    identity_url: EstAddress | None = None
+    serial_number: Annotated[str, by(parse_serial_number)] | None = None
+
+    @field_validator("password")
+    @classmethod
+    def _is_elsewhere(cls, value: str | None) -> None:
+        if value is not None:
+            raise ValueError("a password stands in a file of its own, expected password_file")
 
 
 class DaemonSettings(Table):
@@ -130,6 +172,14 @@ class DaemonSettings(Table):
     log: Literal["text", "json"] = "text"
     module_sockets: Annotated[bool, Field(strict=True)] = False
     hub_user: str | None = None
+    workload_uri: ApiUriSetting | None = None
+    management_uri: ApiUriSetting | None = None
+
+    @model_validator(mode="after")
+    def _listens_twice(self) -> Self:
+        if self.workload_uri is not None and self.workload_uri == self.management_uri:
+            raise ValueError("workload_uri and management_uri are the same, expected an address for each")
+        return self
 
 
 class ManagerSettings(Table):
