@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.edge import Edge, Edges, StartEdge
+from tests.faults.summary import pytest_terminal_summary  # noqa: F401 - the hook has to stand at the top
 from tests.postgresql import PostgreSql, started
 
 

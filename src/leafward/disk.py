@@ -2,6 +2,9 @@
 
 The one room that `keys` and `store` share below them, so that a file is made durable in one way only. Modes are
 explicit arguments; nothing depends on the umask.
+
+Whatever changes the disk is called as `os.…` by its name at that instant (pathlib and shutil do so too). That is the
+seam: `tests/faults` stands between, counts the steps, kills the process at each of them, and lets the disk refuse.
 """
 
 import contextlib
@@ -72,11 +75,12 @@ def _new_file(path: Path, data: bytes, mode: int) -> Iterator[Path]:
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-        with open(descriptor, "wb") as file:
+        try:
             os.fchmod(descriptor, mode)
-            file.write(data)
-            file.flush()
+            _write_all(descriptor, data)
             os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         yield new
     except BaseException:
         with contextlib.suppress(OSError):  # the first error is the one to tell
@@ -84,13 +88,28 @@ def _new_file(path: Path, data: bytes, mode: int) -> Iterator[Path]:
         raise
 
 
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A disk that is nearly full takes a part, and says so only when asked for the rest."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
 def read_file(path: Path, *, limit: int = MAX_FILE_SIZE) -> bytes:
     """The bytes of `path`. Raises `NotFound` when it does not exist, `Damaged` when it is larger than `limit`."""
     with told(f"cannot read {path}"), path.open("rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise Damaged(f"{path} is too large", why=f"got more than {limit} bytes")
+        raise Damaged(f"{path} is too large", why=f"got more than {limit} bytes", hint="restore it, or move it away")
     return data
+
+
+def holds(path: Path, data: bytes) -> bool:
+    """Whether `path` reads back as exactly `data`: what does not, for whatever reason, is to be written anew."""
+    try:
+        return read_file(path, limit=len(data)) == data
+    except (NotFound, StoreError):
+        return False
 
 
 def remove_file(path: Path) -> None:
@@ -141,4 +160,6 @@ _HINTS = {
     errno.EIO: "the disk may be failing: look for disk errors in the system's log",
     errno.EISDIR: "a folder stands where a file belongs",
     errno.ENOTDIR: "a file stands where a folder belongs",
+    errno.EEXIST: "something else stands there: move it away",
+    errno.ELOOP: "a link stands there that leads nowhere: remove it",
 }
