@@ -159,6 +159,20 @@ def install(maker: Maker, home: Home) -> Callable[..., Ca]:
 
 
 @pytest.fixture
+def install_for_ever(home: Home) -> Callable[[], Ca]:
+    """Installs a device CA below a maker of its own, all of them until the year 2200."""
+
+    def put_it() -> Ca:
+        end = datetime(2200, 1, 1, tzinfo=UTC)
+        root = make_ca(Plan("Old Root", path_length=None, not_after=end))
+        made = make_ca(Plan(not_after=end), make_ca(Plan("Old Intermediate", path_length=2, not_after=end), root))
+        put(home, made.chain, made.key)
+        return made
+
+    return put_it
+
+
+@pytest.fixture
 def settings_of(home: Home) -> Callable[..., None]:
     """Writes the home's settings: [device] by keyword."""
     return lambda **values: set_device(home, **values)

@@ -1,6 +1,8 @@
 """Which module a caller is: real processes, real unix sockets, real process ids."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -181,3 +183,51 @@ def test_a_name_with_brackets_and_blanks_is_read_rightly(tmp_path: Path, monkeyp
     (tmp_path / "7" / "stat").write_text(f"7 (a ) S 1 (b)) {fields}")
     monkeypatch.setattr(callers, "_PROC", tmp_path)
     assert Process.read(7) == Process(7, parent=3, start=4242)
+
+
+RECYCLED = Path(__file__).parent / "scripts" / "recycled_pid.py"
+
+
+def test_a_process_id_that_is_used_again_for_real(tmp_path: Path) -> None:
+    """In a process namespace of its own, where the next id can be chosen: with process descriptors, even where both
+    processes began in the same hundredth of a second, and without them.
+    """
+    command = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, str(RECYCLED), str(tmp_path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no process namespace can be made here: {getattr(error, 'stderr', error)}")
+    for found in json.loads(done.stdout):
+        assert found == {
+            "same_pid": True,
+            "while_alive": "modA",
+            "when_gone": None,
+            "old_connection": None,
+            "new_connection": None,
+            "listed": [],
+        }
+
+
+def test_a_signal_goes_to_the_modules_own_process_only() -> None:
+    """And to nobody where its process has ended and its id is another's."""
+    known = Callers()
+    with running("import sys; sys.stdin.read()") as process, running("import sys; sys.stdin.read()") as other:
+        known.attach(process.pid, "modA", "g1", now=NOW)
+        assert known.signal("modB", signal.SIGTERM) == 0
+        assert known.signal("modA", signal.SIGTERM) == 1
+        assert process.wait(10) == -signal.SIGTERM
+        assert known.signal("modA", signal.SIGTERM) == 0
+        assert other.poll() is None
+    known.close()
+
+
+def test_descriptors_are_given_back(listener: socket.socket) -> None:
+    known = Callers()
+    with running(CONNECT, listener.getsockname()) as process, accepted(listener) as peer:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for _ in range(3):
+            known.attach(process.pid, "modA", "g1", now=NOW)
+            known.attach(process.pid, "modA", "g1", now=NOW)
+            assert known.module_of(peer) == "modA"
+            known.detach_module("modA")
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,66 +1,69 @@
-"""Connections that only hold: bounded for each process, and ended when they ask nothing."""
+"""How many connections and waiting requests one caller has, and who has to go when there are too many."""
 
-import asyncio
-from pathlib import Path
-
-from leafward.manager.connection_limits import ConnectionLimits
-from leafward.manager.unix_socket import listen
+from leafward.manager.connection_limits import ConnectionLimits, RequestLimits
 
 
-class Echo(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+class Connection:
+    """Idle since the moment it says; None: it is at work."""
 
-    def data_received(self, data: bytes) -> None:
-        assert isinstance(self.transport, asyncio.Transport)
-        self.transport.write(data)
+    def __init__(self, idle_since: float | None) -> None:
+        self.idle_since = idle_since
+        self.aborted = False
 
-
-async def connected(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_unix_connection(str(path))
-
-
-async def echoed(pair: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
-    pair[1].write(b"x")
-    return await pair[0].read(1)
-
-
-async def test_one_process_has_so_many_and_no_more(tmp_path: Path) -> None:
-    """The third of two is closed without an answer; when one goes there is room again."""
-    path = tmp_path / "s"
-    server = await listen(path, 0o600, ConnectionLimits(most=2).guarded(Echo))
-    async with server:
-        first, second = await connected(path), await connected(path)
-        assert await echoed(first) == await echoed(second) == b"x"
-        third = await connected(path)
-        assert await third[0].read(1) == b""
-        first[1].close()
-        await first[1].wait_closed()
-        while True:  # the server learns of the close in its own time
-            fourth = await connected(path)
-            try:
-                if await echoed(fourth) == b"x":
-                    break
-            except ConnectionError:
-                continue
-        for pair in (second, third, fourth):
-            pair[1].close()
-
-
-async def test_one_that_asks_nothing_is_closed(tmp_path: Path) -> None:
-    path = tmp_path / "s"
-    async with await listen(path, 0o600, ConnectionLimits(timeout=0.05).guarded(Echo)):
-        silent = await connected(path)
-        assert await asyncio.wait_for(silent[0].read(1), 10) == b""
-        silent[1].close()
+    def abort(self) -> None:
+        self.aborted = True
 
 
 def test_the_limit_is_for_each_process() -> None:
-    """Two processes have two counts."""
-    limits = ConnectionLimits(most=1)
-    assert limits.enter(100)
-    assert not limits.enter(100)
-    assert limits.enter(200)
-    limits.leave(100)
-    limits.leave(100)
-    assert limits.enter(100)
+    """Two processes have two counts; one that leaves makes room."""
+    limits = ConnectionLimits(of_process=1)
+    first = Connection(0)
+    assert limits.enter(first, "a", 100)
+    assert not limits.enter(Connection(0), "a", 100)
+    assert limits.enter(Connection(0), "a", 200)
+    limits.leave(first)
+    limits.leave(first)
+    assert limits.enter(Connection(0), "a", 100)
+
+
+def test_a_process_that_forks_has_no_more_by_it() -> None:
+    """Of one owner's connections the one that is idle the longest goes; of another's none."""
+    limits = ConnectionLimits(of_owner=2)
+    other, young, old = Connection(0), Connection(7), Connection(5)
+    for connection, owner, process in ((other, "b", 1), (young, "a", 2), (old, "a", 3)):
+        assert limits.enter(connection, owner, process)
+    assert limits.enter(Connection(9), "a", 4)
+    assert (other.aborted, young.aborted, old.aborted) == (False, False, True)
+    assert len(limits.connections()) == 3
+
+
+def test_connections_at_work_are_not_closed_for_others() -> None:
+    limits = ConnectionLimits(of_owner=1)
+    busy = Connection(None)
+    assert limits.enter(busy, "a", 1)
+    assert not limits.enter(Connection(0), "a", 2)
+    assert not busy.aborted
+
+
+def test_when_all_places_are_taken_who_holds_most_makes_room() -> None:
+    limits = ConnectionLimits(most=4)
+    greedy = [Connection(at) for at in range(3)]
+    modest = Connection(-1)
+    for connection in greedy:
+        assert limits.enter(connection, "greedy", 1)
+    assert limits.enter(modest, "modest", 2)
+    assert limits.enter(Connection(9), "newcomer", 3)
+    assert [connection.aborted for connection in (*greedy, modest)] == [True, False, False, False]
+
+
+def test_a_caller_without_a_process_is_counted_by_its_owner() -> None:
+    limits = ConnectionLimits(of_process=1)
+    assert all(limits.enter(Connection(0), "tcp", 0) for _ in range(5))
+
+
+def test_requests_that_wait() -> None:
+    limits = RequestLimits(2)
+    assert [limits.enter("a") for _ in range(3)] == [True, True, False]
+    assert limits.enter("b")
+    limits.leave("a")
+    assert limits.enter("a")

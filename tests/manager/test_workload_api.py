@@ -23,6 +23,7 @@ from leafward.pki.encoding import load_certificates, load_private_key
 from leafward.pki.names import common_name
 from leafward.pki.verify import verify
 from leafward.store.home import Home
+from leafward.store.registry import Registry
 from leafward.wire.api_version import API_VERSIONS
 
 Start = Callable[[], Awaitable[Any]]
@@ -187,7 +188,8 @@ async def test_another_generation_is_forbidden(module: Any) -> None:
 
 async def test_a_removed_or_disabled_module_is_forbidden(manager: Manager, module: Any) -> None:
     modules = manager.standing.modules
-    modules._open().set_enabled(modules.device_id, "modA", False)
+    with Registry.open(manager.home.registry) as registry:
+        registry.set_enabled(modules.device_id, "modA", False)
     assert (await module.workload("POST", at(module, "sign"), SIGN_BODY)).status == 403
     modules.remove("modA")
     assert (await module.workload("POST", at(module, "sign"), SIGN_BODY)).status == 403
@@ -247,7 +249,7 @@ async def test_a_body_that_is_too_large_is_refused(module: Any) -> None:
         ("GET", "/nothing", 404),
         ("POST", "/modules/modA/sign", 404),
         ("POST", "/modules/a%2Fb/genid/1/sign", 404),
-        ("POST", "/modules/%FF/genid/1/sign", 403),
+        ("POST", "/modules/%FF/genid/1/sign", 400),
         ("POST", "/trust-bundle", 405),
         ("GET", "/modules/modA/genid/1/sign", 405),
     ],

@@ -287,7 +287,7 @@ class TestDamage:
         with path.open("r+b") as file:
             file.seek(3 * 4096)
             file.write(b"\xa5" * 4096 * 4)
-        monkeypatch.setattr(database, "_LOOKED_OVER_SIZE", 0)
+        monkeypatch.setattr(database, "LOOKED_OVER_SIZE", 0)
         with pytest.raises(Damaged, match=str(path)):
             names(opened(path, METADATA))
 

@@ -241,3 +241,52 @@ def test_disk_that_refuses_at_every_call(faults) -> None:
         told += raised is not None
         check_after_a_fault(folder, [OLD, NEW], story)
     assert told > 10
+
+
+def test_a_switch_on_probation_settles(tmp_path: Path) -> None:
+    """4 -> 5, the old one kept until `settle`."""
+    slots = Slots(tmp_path)
+    old = rotate(slots, OLD)
+    new = fill(slots.begin(), NEW)
+    slots.activate(new, restorable=True)
+    assert slots.retire() == 0
+    assert (slots.active(), slots.previous()) == (new, old)
+    assert slots.settle() == 1
+    assert (slots.active(), slots.previous(), slots.roll_back()) == (new, None, None)
+    assert not old.path.exists()
+
+
+def test_a_switch_on_probation_is_taken_back(tmp_path: Path) -> None:
+    slots = Slots(tmp_path)
+    old = rotate(slots, OLD)
+    new = fill(slots.begin(), NEW)
+    slots.activate(new, restorable=True)
+    assert slots.roll_back() == old
+    assert content(slots.active()) == OLD
+    assert slots.previous() is None
+    assert not new.path.exists()
+
+
+def test_only_what_was_proved_is_gone_back_to(tmp_path: Path) -> None:
+    """4 proved, 5 and 6 not: back to 4. The first slot of all has nothing before it."""
+    slots = Slots(tmp_path)
+    first = fill(slots.begin(), OLD)
+    slots.activate(first, restorable=True)
+    assert slots.previous() is None
+    for _ in range(2):
+        slots.activate(fill(slots.begin(), NEW), restorable=True)
+        slots.retire()
+    assert slots.previous() == first
+    assert len(list(tmp_path.glob("0*"))) == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", b"9\n", b"2\n"], ids=["empty", "no-number", "no-slot", "itself"])
+def test_a_damaged_way_back_is_none(tmp_path: Path, damage: bytes) -> None:
+    """What is active stands; what was kept goes."""
+    slots = Slots(tmp_path)
+    rotate(slots, OLD)
+    slots.activate(fill(slots.begin(), NEW), restorable=True)
+    (tmp_path / "previous").write_bytes(damage)
+    assert slots.previous() is None
+    assert slots.retire() == 1
+    assert content(slots.active()) == NEW

@@ -1,9 +1,15 @@
 """The parts as `leafward up` and the parts' own commands start them: the same functions, in a process of their own."""
 
 import asyncio
+import gc
 import importlib
+import os
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafward.cli.health import Probe, answers
+from leafward.cli.reload import reload_signal
 from leafward.cli.service import Part, Ready, system_clock
 from leafward.store.home import Home
 
@@ -25,6 +31,10 @@ SHARED_LIBRARIES = (
     "leafward.authority.development",
 )
 
+# As long as the hub waits for a manager.
+REGISTRY_SECONDS = 30.0
+REGISTRY_LOOK_SECONDS = 0.05
+
 
 def load_libraries() -> None:
     """Imports what the parts need."""
@@ -32,15 +42,40 @@ def load_libraries() -> None:
         importlib.import_module(name)
 
 
-def manager(home: Home) -> Part:
-    """The security manager."""
+def manager(home: Home, config: Path | None = None) -> Part:
+    """The security manager; `config` is another settings file than the home's own, or IoT Edge's."""
 
     async def run(stop: asyncio.Event, ready: Ready) -> None:
         from leafward.manager.daemon import run_manager
 
-        await run_manager(home, clock=system_clock, stop=stop, ready=lambda warnings: ready({"warnings": warnings}))
+        def is_ready(warnings: list[str]) -> None:
+            # What is there by now stays. Looking it over for garbage would stop the loop for some 40 ms each time.
+            gc.freeze()
+            ready({"warnings": warnings})
+
+        settings = None
+        if config is not None:
+            from leafward.manager.settings_source import settings_to_run_with
+
+            settings = settings_to_run_with(config.absolute())
+        # With its own clock, which asks the kernel who sets it (docs/clock.md).
+        await run_manager(
+            home,
+            stop=stop,
+            ready=is_ready,
+            settings=settings,
+            reload=reload_signal(),
+        )
 
     return run
+
+
+def manager_probe(home: Home) -> Probe:
+    """Asks the running manager for what it gives everybody."""
+    from leafward.wire import workload_api
+    from leafward.wire.api_version import LATEST
+
+    return answers(home.workload_socket, f"{workload_api.TRUST_BUNDLE}?api-version={LATEST}")
 
 
 def hub(home: Home, bind: str, mqtt_port: int, https_ports: list[int]) -> Part:
@@ -68,9 +103,33 @@ def provisioning(home: Home) -> Part:
     async def run(stop: asyncio.Event, ready: Ready) -> None:
         from leafward.provisioning.daemon import run_provisioning
 
+        await _wait_for_registry(home, stop)
         await run_provisioning(home, clock=system_clock, stop=stop, ready=lambda: ready({}))
 
     return run
+
+
+async def _wait_for_registry(home: Home, stop: asyncio.Event) -> None:
+    """Where the registry is another user's (`manager/hub_user.py`), waits a while until its manager has it open.
+
+    Only that user may make the files that SQLite keeps beside it, and they are there as long as somebody has it open.
+    """
+    wal = home.registry.with_name(f"{home.registry.name}-wal")
+    deadline = time.monotonic() + REGISTRY_SECONDS
+    while _is_anothers(home.registry) and not wal.exists() and not stop.is_set() and time.monotonic() < deadline:
+        await asyncio.sleep(REGISTRY_LOOK_SECONDS)
+
+
+def _is_anothers(path: Path) -> bool:
+    try:
+        return path.stat().st_uid != os.geteuid()
+    except OSError:
+        return False
+
+
+def provisioning_probe(home: Home) -> Probe:
+    """Asks the running provisioning service whether it is well."""
+    return answers(home.provisioning_socket, "/health")
 
 
 def authority(

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from leafward.cli import notify
+from leafward.cli.log_format import LogFormat
 from leafward.cli.service import Part, Ready, serve, set_up_logging
 from leafward.errors import LeafwardError, PeerUnavailable
 
@@ -43,12 +45,15 @@ class _Process:
 class Supervisor:
     """Starts parts, tells when they are ready, and stops them all when one ends or when told."""
 
-    def __init__(self, *, log_level: int, wake_fd: int, orphaned: Callable[[], None]) -> None:
+    def __init__(
+        self, *, log_level: int, log_format: LogFormat = "text", wake_fd: int, orphaned: Callable[[], None]
+    ) -> None:
         """`wake_fd` is readable once we are told to stop. `orphaned` is the last act of a part that outlives us."""
         self._wake_fd = wake_fd
         self._processes: list[_Process] = []
         self._ready: set[str] = set()
         self._log_level = log_level
+        self._log_format = log_format
         self._orphaned = orphaned
 
     @property
@@ -65,7 +70,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             os.close(read_fd)
-            set_up_logging(role, self._log_level)
+            set_up_logging(role, self._log_level, self._log_format)
             _child(part, write_fd, parent, self._orphaned)
         os.close(write_fd)
         self._processes.append(_Process(role, pid, read_fd, os.pidfd_open(pid)))
@@ -86,15 +91,23 @@ class Supervisor:
 
         Raises what it failed with, `PeerUnavailable` after `timeout` seconds, `ToldToStop` when we are told meanwhile.
         """
+        self.wait_readable(role, timeout)
+        process = next(process for process in self._processes if process.role == role)
+        facts = _told(role, _read_line(process.ready_fd))
+        self._ready.add(role)
+        return facts
+
+    def wait_readable(self, role: str, timeout: float | None = None) -> None:
+        """Returns when the part has something to tell, or has ended. None: however long that takes.
+
+        Raises `PeerUnavailable` after `timeout` seconds, `ToldToStop` when we are told meanwhile.
+        """
         process = next(process for process in self._processes if process.role == role)
         readable, _, _ = select.select([process.ready_fd, self._wake_fd], [], [], timeout)
         if self._wake_fd in readable:
             raise ToldToStop
         if not readable:
-            raise PeerUnavailable(f"the {role} did not get ready", why=f"waited {timeout:.0f} s")
-        facts = _told(role, _read_line(process.ready_fd))
-        self._ready.add(role)
-        return facts
+            raise PeerUnavailable(f"the {role} did not get ready", why=f"waited {timeout} s")
 
     def watch(self) -> dict[int, str]:
         """The file descriptors that become readable when a part ends, with its role."""
@@ -144,6 +157,8 @@ def _child(part: Part, write_fd: int, parent: int, orphaned: Callable[[], None])
         # The supervisor's handlers came along by the fork: until the part has its own, SIGTERM must end it.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        # `up` is what the service manager started: it speaks for all of them.
+        os.environ.pop(notify.SOCKET, None)
         _die_with(parent)
         serve(part, lambda facts: _tell(write_fd, facts))
         code = 0

@@ -11,12 +11,14 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from leafward.cli import edge, parts, voice
 from leafward.cli.demo import Demo
+from leafward.cli.log_format import LogFormat
+from leafward.cli.notify import Notifier
 from leafward.cli.options import ANYWHERE, https_ports
 from leafward.cli.ready_file import ReadyFile
 from leafward.cli.service import system_clock
@@ -43,6 +45,8 @@ class Options:
     device_ca_name: str | None
     demo: bool
     log_level: int
+    log_format: LogFormat = "text"
+    warn: Callable[[str], None] = voice.warn
 
     @property
     def names(self) -> dict[str, str]:
@@ -55,27 +59,61 @@ def run(home: Home, options: Options, signals: Signals) -> None:
     """Runs the edge of `home` until it is told to stop; a start that is refused changes no setting."""
     _refuse_one_port_for_both(options)
     ready = ReadyFile(home.ready)
-    with _hold(home), edge.keeping_hostname(home, options.hostname) as hostname:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_hold(home))
+        if not _finish_wipe(home, options, signals):
+            return
+        hostname = stack.enter_context(edge.keeping_hostname(home, options.hostname))
         ready.remove_old()
         parts.load_libraries()
-        supervisor = Supervisor(log_level=options.log_level, wake_fd=signals.wake_fd, orphaned=ready.remove_if_ours)
+        supervisor = Supervisor(
+            log_level=options.log_level,
+            log_format=options.log_format,
+            wake_fd=signals.wake_fd,
+            orphaned=ready.remove_if_ours,
+        )
+        notifier = Notifier.of(os.environ)
         try:
             facts, warnings = _start(supervisor, home, hostname, options)
             ready.write(facts)
-            _run(supervisor, signals, home, facts, warnings, demo=options.demo)
+            notifier.ready(f"{hostname} is up")
+            for warning in warnings:
+                options.warn(warning)
+            _run(supervisor, signals, home, facts, demo=options.demo)
         except ToldToStop:
             return
         finally:
+            notifier.stopping()
             ready.remove()
             supervisor.stop()
 
 
-def _run(
-    supervisor: Supervisor, signals: Signals, home: Home, facts: dict[str, Any], warnings: list[str], *, demo: bool
-) -> None:
+def _finish_wipe(home: Home, options: Options, signals: Signals) -> bool:
+    """A wipe that was interrupted comes before anything else; False where we are told to stop meanwhile.
+
+    In a process of its own: the device CA's key ends with it.
+    """
+    if not home.wipe_marker.exists():
+        return True
+    from leafward.manager.start import LAST_SEEN
+    from leafward.manager.time_floor import TimeFloor
+    from leafward.manager.wipe import finish_wipe
+
+    options.warn("finishing a wipe that was interrupted")
+    once = Supervisor(log_level=options.log_level, wake_fd=signals.wake_fd, orphaned=lambda: None)
+    try:
+        once.run_once("wipe", lambda: finish_wipe(home, TimeFloor(home.manager / LAST_SEEN, system_clock)))
+    except ToldToStop:
+        return False
+    finally:
+        once.stop()
+    return True
+
+
+def _run(supervisor: Supervisor, signals: Signals, home: Home, facts: dict[str, Any], *, demo: bool) -> None:
     """Shows what there is, and waits for the end. An edge does not stop because nobody reads what it says."""
     with contextlib.suppress(voice.ReaderGone):
-        _show(home, facts, warnings)
+        _show(home, facts)
     with Demo(home, facts) if demo else contextlib.nullcontext() as shown:
         _watch(supervisor, signals, shown)
 
@@ -84,6 +122,9 @@ def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) 
     """Starts the parts. Returns what `run/ready.json` says, and what the manager warns of."""
     supervisor.run_once("authority", lambda: _make_missing(home, hostname, options))
     supervisor.start("manager", parts.manager(home))
+    if _enrols_first(home):
+        # There is nothing to serve before there is a device CA, and its maker may not be reached for months.
+        supervisor.wait_readable("manager")
     supervisor.start("hub", parts.hub(home, options.bind, options.mqtt_port, https_ports(options.https_port)))
     supervisor.start("provisioning", parts.provisioning(home))
     warnings: list[str] = supervisor.wait_ready("manager")["warnings"]
@@ -102,22 +143,32 @@ def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) 
     }, warnings
 
 
+def _enrols_first(home: Home) -> bool:
+    """Whether the manager waits for a device CA from its maker's EST server."""
+    from leafward.manager.enrolment_slots import enrolled_device_ca
+    from leafward.manager.settings import read_settings
+
+    return read_settings(home.settings).enrolment is not None and enrolled_device_ca(home) is None
+
+
 def _make_missing(home: Home, hostname: str, options: Options) -> None:
     """The maker's half, where this gateway has none. In a process of its own: the maker's keys end with it."""
     from leafward.authority.development import Names, make_development_chain
+    from leafward.manager.last_start import refuse_lost_device_ca
     from leafward.manager.settings import read_settings
 
     settings = read_settings(home.settings)
     folder = home.manager / "device-ca"
-    given = settings.device.device_ca_certificate is not None
+    given = settings.device.device_ca_certificate is not None or settings.enrolment is not None
     if given or settings.device.production or (folder / "certificate.pem").exists():
         if options.names:
-            voice.warn("the names are for a new chain, and this home has one: they are not used")
+            options.warn("the names are for a new chain, and this home has one: they are not used")
         return
+    refuse_lost_device_ca(home, folder / "certificate.pem")
     make_development_chain(home.maker, folder, Names(**options.names), hostname, now=system_clock())
 
 
-def _show(home: Home, facts: dict[str, Any], warnings: list[str]) -> None:
+def _show(home: Home, facts: dict[str, Any]) -> None:
     """The hierarchy as the hub presents it, and what to do next."""
     from leafward.cli.tree import draw_chain
     from leafward.doctor.probe import Target, presented_chain
@@ -130,8 +181,6 @@ def _show(home: Home, facts: dict[str, Any], warnings: list[str]) -> None:
     for line in draw_chain(chain):
         voice.say(f"  {line}")
     voice.say()
-    for warning in warnings:
-        voice.warn(warning)
     voice.say("To connect a device of your own, give it the root certificate and a connection string:")
     voice.say(f"  {facts['root']}")
     voice.say(f"  leafward device add my-device --home {home.root}")

@@ -6,11 +6,13 @@ ancestor decides.
 
 Process ids are used again by the kernel. Three things keep a newcomer from inheriting an identity:
 
-1. an attachment holds the process's start time beside its id, and only counts while both are the same;
+1. an attachment holds the process by a descriptor (pidfd_open, Linux 5.3), and its start time beside its id: it counts
+   only while that process runs and both are the same;
 2. each parent on the walk must not have started after its child;
-3. a caller is held by a process descriptor (SO_PEERPIDFD, Linux 6.5) taken from its connection; it must still be alive
-   after the walk. On older kernels the start time seen at the first request stands in for it, which leaves the moment
-   between connect and that request.
+3. a caller is held by a process descriptor taken from its connection (SO_PEERPIDFD, Linux 6.5): the process that
+   connected, whoever has its id by now. It must still be alive after the walk. On older kernels a descriptor taken when
+   the connection is accepted stands in for it, which leaves the moment between connect and accept: whoever wants to
+   use it must pass the connection on, end, and have its id come round to a module's process within that moment.
 
 NOTE: a process whose parent has ended belongs to init, and to no module any more: a module that puts itself in the
 background loses its identity. Processes of one user can also trace one another: where modules must not trust
@@ -20,9 +22,11 @@ one another, each runs as a user of its own, or in a container.
 import contextlib
 import os
 import select
+import signal
 import socket
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -70,10 +74,7 @@ class Peer:
     def of(cls, connection: socket.socket) -> "Peer":
         """The peer of a connected unix socket. A process of another pid namespace has pid 0 and is no module."""
         pid, uid, _gid = credentials(connection)
-        descriptor = None
-        with contextlib.suppress(OSError):
-            value = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, struct.calcsize("i"))
-            descriptor = struct.unpack("i", value)[0]
+        descriptor = _peer_descriptor(connection, pid)
         start = None
         with contextlib.suppress(NotFound):
             start = Process.read(pid).start if pid > 0 else None
@@ -85,10 +86,7 @@ class Peer:
         if self._start is None:
             return False
         if self._descriptor is not None:
-            # Not `select`: it cannot watch descriptors above 1023.
-            poll = select.poll()
-            poll.register(self._descriptor, select.POLLIN)
-            return not poll.poll(0)
+            return not _has_ended(self._descriptor)
         try:
             return Process.read(self.pid).start == self._start
         except NotFound:
@@ -102,6 +100,28 @@ class Peer:
             self._start = None
 
 
+def _peer_descriptor(connection: socket.socket, pid: int) -> int | None:
+    with contextlib.suppress(OSError):
+        value = connection.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, struct.calcsize("i"))
+        return int(struct.unpack("i", value)[0])
+    return open_process(pid)
+
+
+def open_process(pid: int) -> int | None:
+    """A descriptor of the process that has this id now; None where there is none, or the kernel knows none."""
+    try:
+        return os.pidfd_open(pid) if pid > 0 else None
+    except (OSError, AttributeError):
+        return None
+
+
+def _has_ended(descriptor: int) -> bool:
+    # Not `select`: it cannot watch descriptors above 1023.
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def credentials(connection: socket.socket) -> tuple[int, int, int]:
     """pid, uid and gid of the peer as the kernel saw them when it connected (unix(7), SO_PEERCRED)."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -113,13 +133,25 @@ def credentials(connection: socket.socket) -> tuple[int, int, int]:
 class Attachment:
     """That a process is a module: its start time (clock ticks), the module and its generation, and since when (UTC).
 
-    The generation keeps a process of an earlier registration of a name from the rights of a later one.
+    The generation keeps a process of an earlier registration of a name from the rights of a later one. `descriptor`
+    holds the process where the kernel can: start times are counted in hundredths of a second only.
     """
 
     start: int
     module_id: str
     generation_id: str
     since: datetime
+    descriptor: int | None = field(default=None, compare=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended; False also where nothing is known."""
+        return self.descriptor is not None and _has_ended(self.descriptor)
+
+    def close(self) -> None:
+        """Lets the process go."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
 class Callers:
@@ -138,11 +170,16 @@ class Callers:
         if pid <= 1:
             raise AccessDenied(f"process {pid} cannot be a module", hint="attach the process of the module itself")
         self._forget_ended()
+        # First held, then read: what is read is of the process that is held, or both are of one that has ended.
+        descriptor = open_process(pid)
         process = Process.read(pid)
         held = self._attached.get(pid)
         if held is None:
-            self._attached[pid] = Attachment(process.start, module_id, generation_id, now)
-        elif (held.module_id, held.generation_id) != (module_id, generation_id):
+            self._attached[pid] = Attachment(process.start, module_id, generation_id, now, descriptor)
+            return
+        if descriptor is not None:
+            os.close(descriptor)
+        if (held.module_id, held.generation_id) != (module_id, generation_id):
             raise AlreadyExists(f"process {pid} is attached to {held.module_id!r} already", hint="start it anew")
 
     def attach_peer(self, peer: Peer, module_id: str, generation_id: str, *, now: datetime) -> None:
@@ -156,12 +193,35 @@ class Callers:
         self.attach(peer.pid, module_id, generation_id, now=now)
         if not peer.alive:
             # The id may be somebody else's by now.
-            self._attached.pop(peer.pid, None)
+            self._forget(lambda pid, _held: pid == peer.pid)
             raise AccessDenied("forbidden")
 
     def detach_module(self, module_id: str) -> None:
         """Forgets every process of a module."""
-        self._attached = {pid: held for pid, held in self._attached.items() if held.module_id != module_id}
+        self._forget(lambda _pid, held: held.module_id == module_id)
+
+    def signal(self, module_id: str, number: int) -> int:
+        """Sends a signal to the attached processes of a module; how many there are. A process with an id that was used
+        again never gets it. Raises `AccessDenied` for a process of a user whom we may not signal.
+        """
+        self._forget_ended()
+        found = [(pid, held) for pid, held in self._attached.items() if held.module_id == module_id]
+        for pid, held in found:
+            try:
+                if held.descriptor is not None:
+                    signal.pidfd_send_signal(held.descriptor, number)
+                else:
+                    os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+            except PermissionError as error:
+                why = f"its process {pid} is another user's"
+                raise AccessDenied(f"the module {module_id!r} cannot be stopped", why=why) from error
+        return len(found)
+
+    def close(self) -> None:
+        """Forgets everybody."""
+        self._forget(lambda _pid, _held: True)
 
     def processes_of(self, module_id: str) -> list[int]:
         """The attached processes of a module that still run, lowest id first."""
@@ -194,7 +254,7 @@ class Callers:
             if child_start is not None and process.start > child_start:
                 return None
             held = self._attached.get(pid)
-            if held is not None and held.start == process.start:
+            if held is not None and held.start == process.start and not held.ended:
                 return held
             if process.parent <= 1:
                 return None
@@ -202,10 +262,17 @@ class Callers:
         return None
 
     def _forget_ended(self) -> None:
+        self._forget(lambda pid, held: held.ended or not _runs(pid, held.start))
+
+    def _forget(self, which: Callable[[int, Attachment], bool]) -> None:
         for pid, held in list(self._attached.items()):
-            try:
-                alive = Process.read(pid).start == held.start
-            except NotFound:
-                alive = False
-            if not alive:
+            if which(pid, held):
                 del self._attached[pid]
+                held.close()
+
+
+def _runs(pid: int, start: int) -> bool:
+    try:
+        return Process.read(pid).start == start
+    except NotFound:
+        return False

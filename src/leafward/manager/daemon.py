@@ -1,4 +1,4 @@
-"""The manager as a running part: brings the hierarchy into order, serves the two APIs, renews what is due.
+"""The manager as a running part: brings the hierarchy into order, serves the two APIs, renews and rotates.
 
 run_manager      one home, until told to stop: what `leafward up` and `leafward manager run` call
 Manager          the same in somebody else's loop, for tests
@@ -6,31 +6,31 @@ Manager          the same in somebody else's loop, for tests
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Self
-
-from aiohttp import web
+from typing import Any, Self
 
 from leafward import disk
 from leafward.errors import NotFound
 from leafward.manager.callers import Callers
-from leafward.manager.connection_limits import ConnectionLimits
-from leafward.manager.management_server import ManagementApi
-from leafward.manager.module_secrets import MASTER_KEY, MasterKey
+from leafward.manager.enrolment_start import first_enrolment
+from leafward.manager.hub_user import management_mode, share_home
+from leafward.manager.listeners import Listeners
+from leafward.manager.metrics import RequestCounts, exposition
+from leafward.manager.metrics_server import MetricsServer, parse_metrics_address
 from leafward.manager.renewal_loop import RenewalLoop, Wait, wait_for
+from leafward.manager.rotation import HUB_SECONDS, Rotation
+from leafward.manager.rotation_routes import metrics_route, rotate_route, verdict_route
 from leafward.manager.settings import ManagerSettings, read_settings
 from leafward.manager.start import LAST_SEEN, Standing, bring_up
 from leafward.manager.status import warnings
 from leafward.manager.time_floor import Clock, TimeFloor, system_clock
-from leafward.manager.unix_socket import MANAGEMENT_MODE, WORKLOAD_MODE, identity_of, listen, remove
-from leafward.manager.workload_server import WorkloadApi
+from leafward.manager.wipe_resume import resume_wipe
 from leafward.store.home import Home
 from leafward.store.lock import HomeLock
 
-# How long a request that runs when we stop may take to end.
-_SHUTDOWN_SECONDS = 2.0
+# Seconds between two looks at the device CA's files: some `stat` calls.
+LOOK_EVERY = 10.0
 
 
 async def run_manager(
@@ -40,19 +40,30 @@ async def run_manager(
     stop: asyncio.Event,
     ready: Callable[[list[str]], None],
     settings: ManagerSettings | None = None,
+    reload: asyncio.Event | None = None,
 ) -> None:
     """Runs the manager of `home` until `stop` is set; calls `ready` once both sockets answer, with its warnings.
 
-    `clock` gives aware UTC times. Raises what `Manager.start` raises, and what the renewal fails with: a manager that
-    renews nothing any more must not look alive.
+    `clock` gives aware UTC times. `reload`, when set, has the device CA's files read anew. Raises what `Manager.start`
+    raises, and what the renewal fails with: a manager that renews nothing any more must not look alive.
     """
-    async with Manager(home, clock=clock, settings=settings) as manager:
+    manager, told = Manager(home, clock=clock, settings=settings), asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(manager.start())  # a first enrolment may take for ever
+    try:
+        await asyncio.wait({told, starting}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return
+        starting.result()
+        reloading = asyncio.create_task(_reloads(manager, reload or asyncio.Event()))
         ready(warnings(manager.standing))
-        told = asyncio.create_task(stop.wait())
         await asyncio.wait({told, manager.renewal}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        reloading.cancel()
         if manager.renewal.done():
             manager.renewal.result()
+    finally:
+        told.cancel()
+        await _cancelled(starting)
+        await manager.close()
 
 
 class Manager:
@@ -69,8 +80,19 @@ class Manager:
         clock: Clock = system_clock,
         settings: ManagerSettings | None = None,
         wait: Wait = wait_for,
+        look_every: float = LOOK_EVERY,
+        hub_seconds: float = HUB_SECONDS,
     ) -> None:
+        """`look_every`: seconds between looks at the device CA's files. `hub_seconds`: how long a rotation waits for
+        the hub's verdict.
+        """
         self.home = home
+        self.requests = RequestCounts()
+        self.metrics: MetricsServer | None = None
+        self._look_every = look_every
+        self._hub_seconds = hub_seconds
+        self._rotation: Rotation | None = None
+        self._loop: RenewalLoop | None = None
         self.callers = Callers()
         self._clock = clock
         self._settings = settings
@@ -93,6 +115,18 @@ class Manager:
         if self._renewal is None:
             raise NotFound("the manager has not started")
         return self._renewal
+
+    @property
+    def rotation(self) -> Rotation:
+        """What changes certificates. Raises `NotFound` before the start."""
+        if self._rotation is None:
+            raise NotFound("the manager has not started")
+        return self._rotation
+
+    def reload(self) -> None:
+        """Has the device CA's files and the trust bundle read anew, at once."""
+        if self._loop is not None:
+            self._loop.wake()
 
     async def start(self) -> None:
         """Brings everything into order and listens.
@@ -124,37 +158,57 @@ class Manager:
         disk.make_folder(self.home.manager)
         self._lock.acquire("manager")
         self._closing.callback(self._lock.release)
-        self._standing = standing = bring_up(self.home, settings, TimeFloor(self.home.manager / LAST_SEEN, self._clock))
+        time = TimeFloor(self.home.manager / LAST_SEEN, self._clock)
+        if resume_wipe(self.home, time):
+            settings = self._settings or read_settings(self.home.settings)
+        share_home(self.home, settings.manager.hub_user)
+        await first_enrolment(self.home, settings, time.now, wait=self._wait)
+        self._standing = standing = bring_up(self.home, settings, time)
         self._closing.callback(standing.modules.close)
-        await self._listen(standing)
-        self._renewal = asyncio.create_task(self._renewals(standing).run(), name="renewal")
-        self._closing.push_async_callback(_cancelled, self._renewal)
+        self._rotation = rotation = Rotation(self.home, standing, hub_seconds=self._hub_seconds)
+        self._closing.push_async_callback(rotation.close)
+        await self._listen(standing, rotation)
+        self._closing.callback(standing.events.close)
+        self._loop = RenewalLoop(rotation, standing, wait=self._wait, after_turn=standing.time.save)
+        self._renewal = self._background(self._loop.run(), "renewal")
+        self._background(self._look(self._loop, standing), "look")
 
-    async def _listen(self, standing: Standing) -> None:
-        self.home.make_socket_folder()
-        master = MasterKey(self.home.manager / MASTER_KEY)
-        workload = WorkloadApi(standing, self.callers, master).application()
-        management = ManagementApi(self.home, standing, self.callers).application()
-        await self._serve(management, self.home.management_socket, MANAGEMENT_MODE)
-        await self._serve(workload, self.home.workload_socket, WORKLOAD_MODE)
-
-    async def _serve(self, application: web.Application, path: Path, mode: int) -> None:
-        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await runner.setup()
-        self._closing.push_async_callback(runner.cleanup)
-        assert runner.server is not None
-        server = await listen(path, mode, ConnectionLimits().guarded(runner.server))
-        self._closing.callback(remove, path, identity_of(path))
-        self._closing.callback(server.close)
-
-    def _renewals(self, standing: Standing) -> RenewalLoop:
-        return RenewalLoop(
-            (standing.workload_ca, standing.hub),
-            standing.settings.renewal.policy,
-            standing.time.now,
-            wait=self._wait,
-            after_turn=standing.time.save,
+    async def _listen(self, standing: Standing, rotation: Rotation) -> None:
+        listeners = Listeners(
+            self.home,
+            standing,
+            self.callers,
+            management_mode=management_mode(standing.settings.manager.hub_user),
+            management_routes=(rotate_route(rotation), metrics_route(standing, self.requests)),
+            workload_routes=(verdict_route(rotation),),
+            requests=self.requests,
         )
+        self._closing.push_async_callback(listeners.close)
+        await listeners.open()
+        address = standing.settings.manager.metrics
+        if address is not None:
+            self.metrics = MetricsServer(parse_metrics_address(address), lambda: exposition(standing, self.requests))
+            self._closing.push_async_callback(self.metrics.close)
+            await self.metrics.open()
+
+    async def _look(self, loop: RenewalLoop, standing: Standing) -> None:
+        """Wakes the renewal when the device CA's files were replaced."""
+        while True:
+            await asyncio.sleep(self._look_every)
+            if standing.source.was_replaced():
+                loop.wake()
+
+    def _background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._closing.push_async_callback(_cancelled, task)
+        return task
+
+
+async def _reloads(manager: Manager, reload: asyncio.Event) -> None:
+    while True:
+        await reload.wait()
+        reload.clear()
+        manager.reload()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

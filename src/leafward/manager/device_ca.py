@@ -4,7 +4,7 @@ It lies where the settings say, else in the home's standard place (`manager/devi
 leaf device refuse the chain later is refused here, at start, with the file named and what to do about it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +12,10 @@ from pathlib import Path
 from cryptography import x509
 
 from leafward import disk
-from leafward.errors import InputError, LeafwardError, NotFound, RuleViolation, SettingsError
+from leafward.errors import InputError, KeyUnavailable, LeafwardError, NotFound, RuleViolation, SettingsError
 from leafward.keys.key_store import KeyReference, PrivateKey, open_key
-from leafward.manager.settings import DeviceSettings
+from leafward.manager.enrolment_slots import enrolled_device_ca
+from leafward.manager.settings import DeviceSettings, EnrolmentSettings
 from leafward.pki.chain import Chain, fingerprint, is_issued_by
 from leafward.pki.issuer import Issuer
 from leafward.pki.names import Host
@@ -40,8 +41,16 @@ class DeviceCaFiles:
     key: KeyReference
 
     @classmethod
-    def of(cls, device: DeviceSettings, home: Home) -> "DeviceCaFiles":
-        """From the settings, or the standard place. Raises `SettingsError` where only one of the two is set."""
+    def of(cls, device: DeviceSettings, home: Home, enrolment: EnrolmentSettings | None = None) -> "DeviceCaFiles":
+        """From the enrolment where there is one, from the settings, or the standard place.
+
+        Raises `SettingsError` where only one of the two is set, `NotFound` before the first enrolment.
+        """
+        if enrolment is not None:
+            if (enrolled := enrolled_device_ca(home)) is None:
+                why = f"the manager has not got one from {enrolment.url} yet"
+                raise NotFound("there is no device CA", why=why, hint="its log says what it waits for")
+            return cls(enrolled.certificate, enrolled.key)
         if (device.device_ca_certificate is None) != (device.device_ca_key is None):
             raise SettingsError(
                 f"{home.settings} names half a device CA",
@@ -78,13 +87,16 @@ class FoundDeviceCa:
     anchors: tuple[x509.Certificate, ...]
 
 
-def find_device_ca(home: Home, device: DeviceSettings, *, roots: Sequence[x509.Certificate]) -> FoundDeviceCa:
-    """Reads the device CA. `roots` is the operator's trust bundle, empty where there is none.
+def find_device_ca(
+    home: Home, device: DeviceSettings, *, roots: Sequence[x509.Certificate], files: DeviceCaFiles | None = None
+) -> FoundDeviceCa:
+    """Reads the device CA. `roots` is the operator's trust bundle, empty where there is none; `files` None is where the
+    settings say.
 
     Raises `NotFound` without one, `InputError` or `KeyUnavailable` for what does not read, `RuleViolation` for a chain
     without a root; each names the file and what to do.
     """
-    files = DeviceCaFiles.of(device, home)
+    files = files or DeviceCaFiles.of(device, home)
     chain = _complete(_read_chain(files.certificate), roots, files.certificate)
     return FoundDeviceCa(files, chain, _read_key(files, home), anchors=tuple(roots) or (chain.top,))
 
@@ -94,7 +106,7 @@ def judge_device_ca(found: FoundDeviceCa, home: Home, device: DeviceSettings, *,
     below the device CA. `now` is aware UTC.
     """
     _judge(found, device.hostname, now)
-    development = _is_development(home, found.chain)
+    development = is_development(home, found.chain)
     if development and device.production:
         raise RuleViolation(
             "development-certificate",
@@ -105,9 +117,16 @@ def judge_device_ca(found: FoundDeviceCa, home: Home, device: DeviceSettings, *,
     return DeviceCa(found.chain, Issuer(found.chain, found.key), development)
 
 
-def load_device_ca(home: Home, device: DeviceSettings, *, roots: Sequence[x509.Certificate], now: datetime) -> DeviceCa:
+def load_device_ca(
+    home: Home,
+    device: DeviceSettings,
+    *,
+    roots: Sequence[x509.Certificate],
+    now: datetime,
+    files: DeviceCaFiles | None = None,
+) -> DeviceCa:
     """`find_device_ca`, then `judge_device_ca`."""
-    return judge_device_ca(find_device_ca(home, device, roots=roots), home, device, now=now)
+    return judge_device_ca(find_device_ca(home, device, roots=roots, files=files), home, device, now=now)
 
 
 def _read_chain(path: Path) -> Chain:
@@ -148,9 +167,20 @@ def _read_key(files: DeviceCaFiles, home: Home) -> PrivateKey:
             why="it does not exist",
             hint=f"put it there, or name it in device.device_ca_key of {home.settings}",
         ) from error
+    except KeyUnavailable as error:
+        if files.key.label in str(error) or files.key.scheme == "file":  # a file's error names it
+            raise
+        what = f"the key {files.key.label} of the device CA {files.certificate} cannot be used"
+        raise KeyUnavailable(what, why=str(error), hint=error.hint) from error
 
 
 def _judge(found: FoundDeviceCa, host: Host, now: datetime) -> None:
+    for refusal in refusals(found, host, now):
+        raise refusal
+
+
+def refusals(found: FoundDeviceCa, host: Host, now: datetime) -> Iterator[RuleViolation]:
+    """Everything for which a device CA is refused, the likeliest cause first."""
     certificate, key = found.files.certificate, found.key.public_key()
     findings = signing_certificate(found.chain, now, depth_below=DEPTH_BELOW, key=key, anchors=found.anchors)
     named = Context(chain=found.chain, anchors=found.anchors, host=host, now=now, purpose="ca", depth_below=DEPTH_BELOW)
@@ -158,7 +188,7 @@ def _judge(found: FoundDeviceCa, host: Host, now: datetime) -> None:
         # What the issuer would refuse later is refused here, where the file can be named.
         if finding.severity == "error" or refused_when_issuing(named, finding):
             file = found.files.key.label if finding.code == "key-mismatch" else certificate
-            raise RuleViolation(
+            yield RuleViolation(
                 finding.code,
                 f"the device CA {file} cannot be used",
                 why=finding.reason,
@@ -166,7 +196,8 @@ def _judge(found: FoundDeviceCa, host: Host, now: datetime) -> None:
             )
 
 
-def _is_development(home: Home, chain: Chain) -> bool:
+def is_development(home: Home, chain: Chain) -> bool:
+    """Whether the root of a chain is this gateway's own development one."""
     try:
         mark = disk.read_file(home.maker / DEVELOPMENT_MARK)
     except LeafwardError:

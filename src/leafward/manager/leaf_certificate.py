@@ -3,9 +3,10 @@
 from datetime import datetime, timedelta
 
 from leafward.keys.serial import new_serial
-from leafward.manager.device_ca import load_device_ca
+from leafward.manager.device_ca import DeviceCaFiles, load_device_ca
 from leafward.manager.settings import ManagerSettings, read_settings
 from leafward.manager.trust_bundle import read_roots
+from leafward.manager.wipe_issued import LEAF, note_issued
 from leafward.pki.chain import Chain
 from leafward.pki.key_types import PublicKey
 from leafward.pki.names import parse_device_id
@@ -29,8 +30,12 @@ def issue_leaf(
     64 characters of a common name.
     """
     chosen = settings or read_settings(home.settings)
-    device_ca = load_device_ca(home, chosen.device, roots=read_roots(chosen.device.trust_bundle), now=now)
+    files = DeviceCaFiles.of(chosen.device, home, chosen.enrolment)
+    roots = read_roots(chosen.device.trust_bundle)
+    device_ca = load_device_ca(home, chosen.device, roots=roots, now=now, files=files)
     request = CertificateRequest(public_key=public_key, common_name=parse_device_id(device_id))
-    return device_ca.issuer.prepare(
+    chain = device_ca.issuer.prepare(
         profile("leaf_device"), request, now=now, serial=new_serial(), lifetime=lifetime
     ).sign()
+    note_issued(home.manager, LEAF, chain)
+    return chain

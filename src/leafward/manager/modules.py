@@ -1,23 +1,19 @@
 """The modules of this device: their identities in the registry, made, listed and removed.
 
 A module has a name, a generation id that is new each time the name is registered, and a symmetric key that no module
-ever sees: it signs through the Workload API. The registry's database is opened on first use, since its library is the
-slowest thing the manager loads.
+ever sees: it signs through the Workload API. The registry's database is opened on first use.
 """
 
 import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leafward.errors import AlreadyExists, NotFound
 from leafward.manager.server_names import own_names
 from leafward.pki.names import parse_module_id
 from leafward.store.identity import Identity
-
-if TYPE_CHECKING:
-    from leafward.store.registry import Registry
+from leafward.store.registry_file import RegistryFile
 
 _KEY_SIZE = 32
 
@@ -29,7 +25,7 @@ class Modules:
         self.device_id = device_id
         self._path = registry
         self._now = now
-        self._registry: Registry | None = None
+        self._registry: RegistryFile | None = None
 
     def ensure(self, module_id: str) -> Identity:
         """The module's identity, made where there is none."""
@@ -83,11 +79,9 @@ class Modules:
             self._registry.close()
             self._registry = None
 
-    def _open(self) -> "Registry":
+    def _open(self) -> RegistryFile:
         if self._registry is None:
-            from leafward.store.registry import Registry  # noqa: PLC0415 - see the top of this room
-
-            self._registry = Registry.open(self._path)
+            self._registry = RegistryFile.open(self._path)
         return self._registry
 
 

@@ -12,8 +12,10 @@ from cryptography import x509
 
 from leafward.errors import RequestError
 from leafward.keys.serial import new_serial
+from leafward.manager.kept_certificate import KeptCertificate
 from leafward.manager.module_certificate import issue_for_module
-from leafward.manager.pairs import KeptCertificate, Pair, PairSlots, first_end
+from leafward.manager.module_ledger import ModuleLedger
+from leafward.manager.pairs import Pair, PairSlots, first_end
 from leafward.manager.proof import prove_server
 from leafward.manager.server_names import HUB, ServerNames
 from leafward.manager.settings import ManagerSettings
@@ -29,9 +31,10 @@ FOLDER = "hub-server"
 
 
 class HubCertificate(KeptCertificate):
-    """The hub's server certificate, kept in `manager/hub-server/`. For one thread: the manager's loop."""
+    """The hub's server certificate, kept in `manager/hub-server/`."""
 
     name = "hub's server certificate"
+    role = "hub_server"
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class HubCertificate(KeptCertificate):
         *,
         now: Callable[[], datetime],
     ) -> None:
-        super().__init__(PairSlots(folder / FOLDER, DEFAULT_KEY_TYPE), settings.renewal.policy, now)
+        super().__init__(PairSlots(folder / FOLDER, DEFAULT_KEY_TYPE), settings.renewal, now)
         self._lifetime = settings.renewal.server_lifetime
         self._names = names
         self._workload_ca = workload_ca
@@ -82,7 +85,16 @@ class HubCertificate(KeptCertificate):
 class ServerCertificates:
     """What the Workload API's `certificate/server` answers from."""
 
-    def __init__(self, hub: HubCertificate, names: ServerNames, workload_ca: WorkloadCa, lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        hub: HubCertificate,
+        names: ServerNames,
+        workload_ca: WorkloadCa,
+        lifetime: timedelta,
+        ledger: ModuleLedger | None = None,
+    ) -> None:
+        """`ledger` keeps in mind what each module was given."""
+        self._ledger = ledger
         self._hub = hub
         self._names = names
         self._workload_ca = workload_ca
@@ -100,13 +112,16 @@ class ServerCertificates:
             if self._hub.due() is not None:
                 self._hub.renew()
             return self._hub.pair
-        return issue_for_module(
+        pair = issue_for_module(
             self._workload_ca.issuer,
             profile("module_server"),
             lambda key: _request(key, _module_names(module_id), hosts),
             lifetime=lifetime,
             now=now,
         )
+        if self._ledger is not None:
+            self._ledger.record(module_id, pair.chain.leaf)
+        return pair
 
 
 def shorter_lifetime(longest: timedelta, expiration: datetime | None, now: datetime) -> timedelta:

@@ -54,8 +54,18 @@ def bundle_to_pem(roots: Sequence[x509.Certificate]) -> bytes:
 
 
 def publish(home: Home, roots: Sequence[x509.Certificate]) -> None:
-    """Writes the trust bundle and the root certificate for everybody to read; files that are right are left alone."""
+    """Writes the trust bundle and the root certificate for everybody to read; files that are right are left alone.
+
+    On a device that was wiped, the lists of what earlier owners had as well.
+    """
     disk.make_folder(home.trust, _FOLDER_MODE)
-    for path, data in ((home.trust_bundle, bundle_to_pem(roots)), (home.root_certificate, bundle_to_pem(roots[:1]))):
-        if not path.is_file() or disk.read_file(path) != data:
+    with disk.told(f"cannot open {home.trust} to others"):
+        # Still empty: a start that was killed may have made it with less than its mode, as the umask wants it.
+        if not any(home.trust.iterdir()):
+            home.trust.chmod(_FOLDER_MODE)
+    files = {home.trust_bundle: bundle_to_pem(roots), home.root_certificate: bundle_to_pem(roots[:1])}
+    if home.retired.is_file():
+        files[home.published_retired] = disk.read_file(home.retired)
+    for path, data in files.items():
+        if not disk.holds(path, data):
             disk.write_file(path, data, mode=disk.PUBLIC)

@@ -2,22 +2,29 @@
 
 Two sockets, two rules:
 
-- `management.sock`, 0600: this user and root only; each request checks the peer's user again.
+- `management.sock`, 0600: this user and root only (0660 where a group shares the home); each request checks the peer's
+  user again.
 - `workload.sock`, 0666: any process may connect, since who it is decides what it gets, as in IoT Edge. The folder
-  around it is the home's socket folder, 0700, so on the gateway itself only this user and root reach it; a module of
-  another user or in a container gets the socket mounted or linked into a place of its own, and its mode lets it in.
+  around it may be passed by anybody and listed by nobody, and only this user may put something into it. Where the home
+  around that is closed, as it is by default, a module of another user gets a socket of its own choosing
+  (`[manager] workload_uri`), or has one mounted or linked into a place of its own.
 """
 
 import asyncio
 import contextlib
+import os
 import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from leafward.disk import told
+from leafward.disk import make_folder, told
+from leafward.errors import StoreError
 
 MANAGEMENT_MODE = 0o600
 WORKLOAD_MODE = 0o666
+# A folder for sockets outside of the home: modules of every user pass through it.
+_WAY_MODE = 0o755
 _BACKLOG = 128
 
 
@@ -38,6 +45,34 @@ async def listen(path: Path, mode: int, protocol: Callable[[], asyncio.Protocol]
     except BaseException:
         listening.close()
         raise
+
+
+def make_way(path: Path) -> None:
+    """Makes the folder of a socket outside of the home, and proves that nobody else can put another in its place.
+
+    Raises `StoreError` where others may write into it: they could take the socket away and listen there themselves.
+    """
+    make_folder(path.parent, _WAY_MODE)
+    refuse_foreign(path.parent)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raises `StoreError` for a folder of somebody else, or into which others may write."""
+    with told(f"cannot look at {folder}"):
+        status = folder.stat()
+    others = status.st_mode & 0o002 and not status.st_mode & stat.S_ISVTX
+    if status.st_uid not in (0, os.geteuid()) or others or _is_written_by_a_foreign_group(status):
+        raise StoreError(
+            f"the folder {folder} cannot hold a socket",
+            why=f"got owner {status.st_uid} and mode {stat.filemode(status.st_mode)}, expected owner {os.geteuid()} "
+            "and no other who may write",
+            hint=f"chmod 755 {folder}, or choose another path",
+        )
+
+
+def _is_written_by_a_foreign_group(status: os.stat_result) -> bool:
+    """A sticky folder keeps what is ours."""
+    return bool(status.st_mode & 0o020) and not status.st_mode & stat.S_ISVTX
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:

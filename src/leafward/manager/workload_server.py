@@ -1,18 +1,19 @@
 """The Workload API: what the manager does for a module, on `workload.sock`.
 
-The calling process decides: it has to be the module that the path names, of the generation that the path names.
-Anything else is 403 "forbidden", whether the module exists or not. The list of modules and the trust bundle are for
-everybody.
+Who calls decides: it has to be the module that the path names, of the generation that the path names. Anything else is
+403 "forbidden", whether the module exists or not. The list of modules and the trust bundle are for everybody.
 """
 
-from aiohttp import web
+from collections.abc import Iterable
 
 from leafward.errors import AccessDenied
-from leafward.manager.callers import Callers
-from leafward.manager.http_routes import Call, Route, anybody, application
+from leafward.manager.admission import Admission
+from leafward.manager.event_stream import workload_events
+from leafward.manager.http_routes import Call, Route, Routes, anybody
 from leafward.manager.identity_certificate import issue_identity
 from leafward.manager.module_list import list_modules
 from leafward.manager.module_secrets import MasterKey, sign
+from leafward.manager.module_tokens import generation
 from leafward.manager.pairs import Pair
 from leafward.manager.server_certificate import ServerCertificates
 from leafward.manager.start import Standing
@@ -24,15 +25,15 @@ from leafward.wire import workload_api as api
 class WorkloadApi:
     """The answers, one method a route. For one thread: the manager's loop."""
 
-    def __init__(self, standing: Standing, callers: Callers, master: MasterKey) -> None:
+    def __init__(self, standing: Standing, admission: Admission, master: MasterKey) -> None:
         self._standing = standing
-        self._callers = callers
+        self._admission = admission
         self._master = master
         lifetime = standing.settings.renewal.server_lifetime
-        self._servers = ServerCertificates(standing.hub, standing.names, standing.workload_ca, lifetime)
+        self._servers = ServerCertificates(standing.hub, standing.names, standing.workload_ca, lifetime, standing.held)
 
-    def application(self) -> web.Application:
-        """The routes of wire.md's first table."""
+    def routes(self, further: Iterable[Route] = ()) -> Routes:
+        """Every endpoint of IoT Edge's Workload API, and `further` ones."""
         routes = (
             Route("GET", api.MODULES, self._modules, admit=anybody),
             Route("GET", api.TRUST_BUNDLE, self._trust_bundle, admit=anybody),
@@ -40,24 +41,24 @@ class WorkloadApi:
             Route("POST", api.SIGN, self._sign),
             Route("POST", api.ENCRYPT, self._encrypt),
             Route("POST", api.DECRYPT, self._decrypt),
-            Route("POST", api.SERVER_CERTIFICATE, self._server_certificate, status=201),
-            Route("POST", api.IDENTITY_CERTIFICATE, self._identity_certificate, status=201),
+            Route("POST", api.SERVER_CERTIFICATE, self._server_certificate, status=201, manner="in-turn"),
+            Route("POST", api.IDENTITY_CERTIFICATE, self._identity_certificate, status=201, manner="in-turn"),
+            workload_events(self._standing.events, self._admission),
+            *further,
         )
-        return application(routes, self._admit, body_limit=api.MAX_REQUEST_BODY)
+        return Routes(routes, self._admit, owner=self._admission.owner, body_limit=api.MAX_REQUEST_BODY)
 
     def _admit(self, call: Call) -> None:
-        attachment = self._callers.attachment_of(call.peer)
-        if attachment is None or attachment.module_id != call.module_id:
-            raise AccessDenied("forbidden")
         identity = self._standing.modules.find(call.module_id)
-        if identity is None or not identity.enabled:
+        who = self._admission.who(call, identity)
+        if who is None or who.module_id != call.module_id or identity is None or not identity.enabled:
             raise AccessDenied("forbidden")
         # A process of an earlier registration of the name holds none of the present one's rights.
-        if {attachment.generation_id, call.generation_id or identity.generation_id} != {identity.generation_id}:
+        if {who.generation_id, generation(call) or identity.generation_id} != {identity.generation_id}:
             raise AccessDenied("forbidden")
 
     def _modules(self, _call: Call) -> bytes:
-        return list_modules(self._standing.modules, self._callers)
+        return list_modules(self._standing.modules, self._admission.callers)
 
     def _trust_bundle(self, _call: Call) -> bytes:
         return api.trust_bundle_response(bundle_to_pem(self._standing.anchors))
@@ -76,7 +77,7 @@ class WorkloadApi:
         ciphertext = self._master.encrypt(
             request.plaintext,
             module=call.module_id,
-            generation_id=call.generation_id or "",
+            generation_id=generation(call) or "",
             vector=request.initialization_vector,
         )
         return api.encrypt_response(ciphertext)
@@ -86,7 +87,7 @@ class WorkloadApi:
         plaintext = self._master.decrypt(
             request.ciphertext,
             module=call.module_id,
-            generation_id=call.generation_id or "",
+            generation_id=generation(call) or "",
             vector=request.initialization_vector,
         )
         return api.decrypt_response(plaintext)

@@ -6,10 +6,12 @@ them do tells the causes apart: another key under the same name is not a damaged
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.pki.extension import authority_key_id, serial_number, subject_key_id, value
 
@@ -57,7 +59,7 @@ class Link:
     @property
     def signed(self) -> bool:
         """The issuer's key made the child's signature."""
-        return _signed(self.child, self.issuer)
+        return _signed(_Pair(self.child, self.issuer))
 
     @property
     def holds(self) -> bool:
@@ -72,8 +74,31 @@ class Link:
         return asked is None or asked == serial_number(self.issuer)
 
 
+class _Pair:
+    """What is remembered of a signature: two digests. Two certificates would be eight kilobytes, five hundred times."""
+
+    __slots__ = ("certificates", "digests")
+
+    def __init__(self, child: x509.Certificate, issuer: x509.Certificate) -> None:
+        self.certificates: tuple[x509.Certificate, x509.Certificate] | None = (child, issuer)
+        self.digests = (_digest(child), _digest(issuer))
+
+    def __hash__(self) -> int:
+        return hash(self.digests)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Pair) and self.digests == other.digests
+
+
+def _digest(certificate: x509.Certificate) -> bytes:
+    return sha256(certificate.public_bytes(Encoding.DER)).digest()
+
+
 @lru_cache(maxsize=REMEMBERED_SIGNATURES)
-def _signed(child: x509.Certificate, issuer: x509.Certificate) -> bool:
+def _signed(pair: _Pair) -> bool:
+    assert pair.certificates is not None
+    child, issuer = pair.certificates
+    pair.certificates = None  # the pair stays; what it was made of need not
     try:
         _verify(child, issuer)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

@@ -18,6 +18,9 @@ DEFAULT_RETRY = "4%"
 # Certificates count in whole seconds (RFC 5280 4.1.2.5), and a retry in less would be a loop.
 SHORTEST_RETRY = timedelta(seconds=1)
 
+# Days before an end that only a person can put off: time to order, to hurry, to travel.
+WARN_DAYS = (30, 7, 1)
+
 _TEXT = re.compile(r"([0-9]{1,6})(%|day|min)")
 _ACCEPTED = 'a percentage ("80%"), days ("10day") or minutes ("30min"), as whole numbers'
 
@@ -115,6 +118,15 @@ class RenewalPolicy:
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         wanted = self.retry.of(end - start) if isinstance(self.retry, Share) else self.retry.time
         return max(min(wanted, (end - self.due(certificate)) / 2), SHORTEST_RETRY)
+
+
+def warning_days(end: datetime, now: datetime) -> int | None:
+    """The smallest of `WARN_DAYS` that `end` is within; None while it is further away. Both are aware UTC.
+
+    >>> warning_days(datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 1, 26, tzinfo=UTC))
+    7
+    """
+    return min((days for days in WARN_DAYS if end - now <= timedelta(days=days)), default=None)
 
 
 def _parse(text: str, what: str) -> Share | Span:

@@ -6,10 +6,8 @@ values of a statement: they may be keys.
 """
 
 import contextlib
-import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,17 +18,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from leafward.disk import PRIVATE, make_folder, sync_folder, told
-from leafward.errors import Busy, Damaged, NotFound, SettingsError, StoreError
+from leafward.errors import Damaged, NotFound, SettingsError, StoreError
 from leafward.store import postgresql
 from leafward.store.migrations import Migration, bring_up_to_date, refuse_other_versions
+from leafward.store.sqlite_file import LOOKED_OVER_SIZE, PRAGMAS, RESTORE, make_private, make_wal, sqlite_error
 
 BUSY_SECONDS = 10.0
-_PAUSE = 0.02
-# A small file is looked over at each start, so that damage is met then and not in the middle of work.
-_LOOKED_OVER_SIZE = 8 * 1024 * 1024
-_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON", "journal_size_limit = 16777216")
-_RESTORE = "restore it from a copy, or move it away to begin anew"
 
 
 def open_database(
@@ -55,7 +48,7 @@ def open_database(
     `SettingsError` (a URL that is none) and `StoreError` (a newer version; the disk) naming the database.
     """
     path, url = _where(url_or_path)
-    engine = _server_engine(url) if path is None else _file_engine(path, (*_PRAGMAS, *pragmas), read_only=read_only)
+    engine = _server_engine(url) if path is None else _file_engine(path, (*PRAGMAS, *pragmas), read_only=read_only)
     try:
         with told_of(engine):
             if path is not None:
@@ -190,7 +183,7 @@ def _server_engine(url: URL) -> sa.Engine:
 
 def _file_engine(path: Path, pragmas: Sequence[str], *, read_only: bool) -> sa.Engine:
     if not read_only:
-        _make_private(path)
+        make_private(path)
     elif not path.exists():
         raise NotFound(f"no database {path}", why="the file does not exist", hint="it is made when the edge first runs")
     address = f"file:{quote(str(path))}" + ("?mode=ro" if read_only else "?mode=rw")
@@ -205,42 +198,13 @@ def _file_engine(path: Path, pragmas: Sequence[str], *, read_only: bool) -> sa.E
 
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         if not read_only:
-            _make_wal(connection)
+            make_wal(connection, patience=BUSY_SECONDS)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
     return engine
-
-
-def _make_private(path: Path) -> None:
-    """The file with mode 0600 before SQLite sees it; its WAL and shared memory get the mode of the file."""
-    make_folder(path.parent)
-    with told(f"cannot open the database {path}"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-        try:
-            if os.fstat(descriptor).st_mode & 0o077:
-                os.fchmod(descriptor, PRIVATE)
-        finally:
-            os.close(descriptor)
-        sync_folder(path.parent)
-
-
-def _make_wal(connection: sqlite3.Connection) -> None:
-    # Changing the journal mode needs the file for itself and does not wait; once changed, it is kept in the file.
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-        return
-    last = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > last:
-                raise
-            time.sleep(_PAUSE)
-        else:
-            return
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -253,10 +217,10 @@ def _begin(connection: sa.Connection) -> None:
 def _look_over(engine: sa.Engine, path: Path) -> None:
     with reader(engine) as connection:
         connection.exec_driver_sql("PRAGMA schema_version")
-        if path.stat().st_size <= _LOOKED_OVER_SIZE:
+        if path.stat().st_size <= LOOKED_OVER_SIZE:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
             if found != "ok":
-                raise Damaged(f"the database {path} is damaged", why=str(found).splitlines()[0], hint=_RESTORE)
+                raise Damaged(f"the database {path} is damaged", why=str(found).splitlines()[0], hint=RESTORE)
 
 
 def _told(error: DBAPIError, where: str) -> StoreError:
@@ -264,19 +228,7 @@ def _told(error: DBAPIError, where: str) -> StoreError:
     why = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     if (state := _server_state(error)) is not None:
         return postgresql.told(state, why, where)
-    code = getattr(cause, "sqlite_errorcode", None) or 0
-    match code & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return Busy(f"the database {where} is in use", why=why, hint="try again when the other process is done")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Damaged(f"the database {where} is damaged", why=why, hint=_RESTORE)
-        case sqlite3.SQLITE_FULL:
-            return StoreError(f"cannot write the database {where}", why=why, hint="free some space on that disk")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            hint = "run as the user that owns it, or correct its permissions and those of its folder"
-            return StoreError(f"cannot open or write the database {where}", why=why, hint=hint)
-        case _:
-            return StoreError(f"the database {where} refused", why=why)
+    return sqlite_error(cause, where)
 
 
 def _server_state(error: DBAPIError) -> str | None:

@@ -16,6 +16,8 @@ from leafward.errors import StoreError
 
 # The kernel keeps a socket's path in 108 bytes with its closing zero; some clients keep a byte or two less.
 LONGEST_SOCKET_PATH = 100
+# `run` where two users share a home: setgid and sticky, for its group and nobody else. Never so by accident.
+SHARED_FOLDER = 0o3770
 _LONGEST_SOCKET_NAME = "provisioning.sock"
 
 
@@ -61,6 +63,26 @@ class Home:
         return self.root / "manager"
 
     @property
+    def wipe_marker(self) -> Path:
+        """There while a wipe for resale is not finished: nothing starts before it is."""
+        return self.manager / "wipe.json"
+
+    @property
+    def owner_epoch(self) -> Path:
+        """The number of this device's owner: 1, and one more with each wipe."""
+        return self.manager / "epoch"
+
+    @property
+    def retired(self) -> Path:
+        """The lists by which the device CA retires what hung below it for earlier owners."""
+        return self.manager / "retired" / "crl.pem"
+
+    @property
+    def receipts(self) -> Path:
+        """The folder of the receipts of every wipe."""
+        return self.manager / "receipts"
+
+    @property
     def registry(self) -> Path:
         """The database of device and module identities."""
         return self.root / "registry.db"
@@ -94,6 +116,11 @@ class Home:
     def trust_bundle(self) -> Path:
         """Every root that modules and the hub trust."""
         return self.trust / "trust-bundle.pem"
+
+    @property
+    def published_retired(self) -> Path:
+        """What is retired, for the hub and whoever verifies the chain; there once the device was wiped."""
+        return self.trust / "retired.pem"
 
     @property
     def run(self) -> Path:
@@ -133,6 +160,11 @@ class Home:
         return self.sockets / "management.sock"
 
     @property
+    def hub_socket(self) -> Path:
+        """The hub's service API, for the operator."""
+        return self.sockets / "hub.sock"
+
+    @property
     def provisioning_socket(self) -> Path:
         """The provisioning service's own door."""
         return self.sockets / "provisioning.sock"
@@ -140,13 +172,15 @@ class Home:
     def make_socket_folder(self) -> Path:
         """Makes `sockets` (0700) and proves that it is this user's alone; listeners call it before they bind.
 
-        Raises `StoreError` when somebody else made it first, as anybody may in a shared temporary folder.
+        In a home that two users share (`manager/hub_user.py`) `run` is theirs together. Raises `StoreError` when
+        somebody else made it first, as anybody may in a shared temporary folder.
         """
         folder = self.sockets
         make_folder(folder)
         with told(f"cannot look at {folder}"):
             status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        is_ours = status.st_uid == os.getuid() and not status.st_mode & 0o077
+        if not stat.S_ISDIR(status.st_mode) or not (is_ours or self._is_shared(folder, status)):
             raise StoreError(
                 f"the folder for the sockets, {folder}, cannot be trusted",
                 why=f"got owner {status.st_uid} and mode {stat.filemode(status.st_mode)}, "
@@ -154,3 +188,11 @@ class Home:
                 hint=f"rm -r {folder}, or choose a home with a shorter path",
             )
         return folder
+
+    def _is_shared(self, folder: Path, status: os.stat_result) -> bool:
+        """Whether it is the `run` of a home that its owner shares with a group of ours."""
+        if folder != self.run or stat.S_IMODE(status.st_mode) != SHARED_FOLDER:
+            return False
+        with told(f"cannot look at {self.root}"):
+            owner = self.root.stat().st_uid
+        return status.st_uid == owner and status.st_gid in {os.getegid(), *os.getgroups()}

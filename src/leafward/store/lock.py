@@ -85,9 +85,11 @@ def _take(descriptor: int, path: Path) -> None:
 
 
 def _write_holder(descriptor: int, role: str) -> None:
-    # One write after the truncation, so that a reader sees nothing, or all of it.
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "role": role}).encode(), 0)
+    # One write after the truncation, so that a reader sees nothing, or all of it. A full disk has no room for a name;
+    # the lock is the kernel's, and holds without one.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "role": role}).encode(), 0)
 
 
 def _busy(path: Path) -> Busy:

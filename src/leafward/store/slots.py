@@ -7,6 +7,14 @@ What is active stands in a small file, `active`, that holds the slot's number an
 symbolic link replaced by rename would be as atomic, but a link cannot be flushed to the disk by itself, is followed or
 lost by tools that copy folders, and invites others to read `active/key.pem` and `active/chain.pem` one after the other
 while the switch happens between the two. `Slots.active` answers with one folder, which never changes afterwards.
+
+A switch on probation (`activate(…, restorable=True)`) keeps the slot that was in use, and says which one it was in a
+second small file, `previous`, until `settle` or `roll_back`:
+
+    write previous = 4 -> write active = 5 -> proved:   remove previous -> retire 4
+                                           -> refused:  write active = 4 -> remove previous -> retire 5
+
+After a kill between any two of these steps a whole slot is active. A `previous` that names it means nothing.
 """
 
 import contextlib
@@ -28,6 +36,7 @@ from leafward.disk import (
 from leafward.errors import AlreadyExists, Damaged, NotFound, StoreError
 
 _ACTIVE = "active"
+_PREVIOUS = "previous"
 _HINT = "restore this folder from a copy, or remove it to begin anew"
 
 
@@ -95,7 +104,7 @@ class Slots:
         """A new, empty slot: not active, its number above all that are there."""
         make_folder(self._folder)
         with told(f"cannot begin a slot in {self._folder}"):
-            number = max([0, *self._numbers(), *filter(None, [self._active_number()])]) + 1
+            number = max([0, *self._taken(), *filter(None, [self._active_number()])]) + 1
             path = self._path(number)
             path.mkdir(mode=PRIVATE_FOLDER)
             path.chmod(PRIVATE_FOLDER)
@@ -115,11 +124,22 @@ class Slots:
             number = again
         return None if number is None else Slot(self._path(number), number, sealed=True)
 
-    def activate(self, slot: Slot) -> None:
+    def previous(self) -> Slot | None:
+        """The slot to go back to while the active one is on probation; None where there is none."""
+        number = None
+        with contextlib.suppress(StoreError):  # a way back is a help: without it the active slot is as good as before
+            number = self._number_in(_PREVIOUS)
+        if number is None or number == self._active_number() or not self._path(number).is_dir():
+            return None
+        return Slot(self._path(number), number, sealed=True)
+
+    def activate(self, slot: Slot, *, restorable: bool = False) -> None:
         """Makes every file of `slot` durable, then makes it the active one. It cannot be written any more.
 
-        An older slot that was not retired may be activated again: that is how a switch is taken back. Raises `NotFound`
-        when the slot was retired, `StoreError` when it is empty or belongs to other slots.
+        An older slot that was not retired may be activated again: that is how a switch is taken back. `restorable`: the
+        slot in use until now is kept for `roll_back`; one that is kept already stays the one, since nobody has said
+        that what came after it was good. Raises `NotFound` when the slot was retired, `StoreError` when it is empty or
+        belongs to other slots.
         """
         if slot.path != self._path(slot.number):
             raise StoreError(f"cannot activate {slot.path}", why=f"it is no slot of {self._folder}")
@@ -131,19 +151,40 @@ class Slots:
             for file in files:
                 sync_file(file)
             sync_folder(slot.path)
-        write_file(self._folder / _ACTIVE, b"%d\n" % slot.number, mode=PUBLIC)
+        if restorable and self.previous() is None and (active := self._active_number()) is not None:
+            self._write(_PREVIOUS, active)
+        self._write(_ACTIVE, slot.number)
+
+    def settle(self) -> int:
+        """The active slot has proved itself: nothing to go back to any more. Retires the old ones; how many."""
+        remove_file(self._folder / _PREVIOUS)
+        return self.retire()
+
+    def roll_back(self) -> Slot | None:
+        """Makes the slot before the active one active again, and retires the other; None where none is kept."""
+        previous = self.previous()
+        if previous is None:
+            return None
+        self._write(_ACTIVE, previous.number)
+        self.settle()
+        return previous
+
+    def forget(self) -> None:
+        """No slot is active any more. For who makes anew what was in it, since what says which one it is is damaged."""
+        remove_file(self._folder / _ACTIVE)
 
     def retire(self) -> int:
-        """Removes every slot but the active one, and what a kill left behind. How many slots were removed.
+        """Removes every slot but the active one, what a kill left behind, and not the one kept for `roll_back`.
 
-        Raises `Damaged`, and removes nothing, when the active slot is lost: the old ones may be all that is left.
+        How many slots were removed. Raises `Damaged`, and removes nothing, when the active slot is lost: the old ones
+        may be all that is left.
         """
-        active = self.active()
+        kept = {slot.path for slot in (self.active(), self.previous()) if slot is not None}
         with told(f"cannot retire the old slots of {self._folder}"):
-            old = [path for path in map(self._path, self._numbers()) if active is None or path != active.path]
+            old = [path for path in map(self._path, self._numbers()) if path not in kept]
             for path in old:
                 shutil.rmtree(path)
-            for leftover in leftovers(self._folder / _ACTIVE):
+            for leftover in (*leftovers(self._folder / _ACTIVE), *leftovers(self._folder / _PREVIOUS)):
                 remove_file(leftover)
             if old:
                 sync_folder(self._folder)
@@ -154,13 +195,24 @@ class Slots:
 
     def _numbers(self) -> list[int]:
         """The numbers of all slots, in order. Whatever else lies in the folder is not ours, and left alone."""
+        return [number for number in self._taken() if self._path(number).is_dir()]
+
+    def _taken(self) -> list[int]:
+        """The numbers that no new slot can have, in order: of slots, and of what else stands under such a name."""
         if not self._folder.is_dir():
             return []
-        named = (path for path in self._folder.iterdir() if path.name.isascii() and path.name.isdigit())
-        return sorted(int(path.name) for path in named if path == self._path(int(path.name)) and path.is_dir())
+        names = [path.name for path in self._folder.iterdir()]
+        numbers = (int(name) for name in names if name.isascii() and name.isdigit())
+        return sorted(number for number in numbers if self._path(number).name in names)
+
+    def _write(self, name: str, number: int) -> None:
+        write_file(self._folder / name, b"%d\n" % number, mode=PUBLIC)
 
     def _active_number(self) -> int | None:
-        path = self._folder / _ACTIVE
+        return self._number_in(_ACTIVE)
+
+    def _number_in(self, name: str) -> int | None:
+        path = self._folder / name
         with contextlib.suppress(NotFound):
             said = read_file(path, limit=32)
             if not said.strip().isdigit():

@@ -19,10 +19,18 @@ MAX_RESPONSE_BODY = 8 * 1024 * 1024  # bytes; a list of some thousand identities
 # Paths as patterns of the server; the calling side fills them by `path`.
 MODULES = "/modules"
 MODULE = "/modules/{name}"
-ATTACH = "/modules/{name}/attach"
+ATTACH = "/modules/{name}/attach"  # ours
+START = "/modules/{name}/start"
+STOP = "/modules/{name}/stop"
+RESTART = "/modules/{name}/restart"
+PREPARE_UPDATE = "/modules/{name}/prepareupdate"
+LOGS = "/modules/{name}/logs"
 IDENTITIES = "/identities"
 IDENTITY = "/identities/{name}"
 SYSTEM_INFO = "/systeminfo"
+RESOURCES = "/systeminfo/resources"
+SUPPORT_BUNDLE = "/systeminfo/supportbundle"
+REPROVISION = "/device/reprovision"
 STATUS = "/status"  # ours: what `leafward manager status` shows
 
 DEFAULT_MANAGER = "iotedge"  # `managedBy` where a request does not say
@@ -61,8 +69,12 @@ class ModuleEnvironment:
         fields = _response(body)
         return cls(fields.text("moduleId"), fields.object("environment").texts())
 
+    def fields(self) -> dict[str, Any]:
+        """The two fields, which the answer to POST /modules has beside the module's details."""
+        return {"moduleId": self.module_id, "environment": dict(self.environment)}
+
     def to_json(self) -> bytes:
-        return to_json({"moduleId": self.module_id, "environment": dict(self.environment)})
+        return to_json(self.fields())
 
 
 @dataclass(frozen=True, slots=True)

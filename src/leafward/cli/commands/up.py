@@ -1,10 +1,10 @@
 """`leafward up`: the whole edge in one command."""
 
-import logging
 from typing import Any
 
 import click
 
+from leafward.cli.log_options import chosen_format, log_level, log_options
 from leafward.cli.options import checked_by, home_option, listen_options
 from leafward.store.home import Home
 
@@ -36,9 +36,9 @@ from leafward.store.home import Home
     help="Common name of a new development device CA.",
 )
 @click.option("--demo", is_flag=True, help="Add a demonstration leaf device and show what it sends.")
-@click.option("--verbose", "-v", is_flag=True, help="Log what the parts do.")
+@log_options
 @home_option
-def command(home: Home, verbose: bool, **options: Any) -> None:
+def command(home: Home, verbose: bool, log_format: str | None, **options: Any) -> None:
     """The whole edge: makes what is missing, starts manager, hub and provisioning, runs until Ctrl-C.
 
     \b
@@ -52,6 +52,11 @@ def command(home: Home, verbose: bool, **options: Any) -> None:
 
     # Before anything that takes its time: from here on, a signal means a clean stop.
     with Signals() as signals:
+        from leafward.cli import voice
+        from leafward.cli.service import failures_told, warn_in_log
         from leafward.cli.up import Options, run
 
-        run(home, Options(**options, log_level=logging.INFO if verbose else logging.WARNING), signals)
+        level, form = log_level(verbose), chosen_format(home, log_format)
+        with failures_told("up", level, form) as is_plain:
+            warn = voice.warn if is_plain else warn_in_log
+            run(home, Options(**options, log_level=level, log_format=form, warn=warn), signals)

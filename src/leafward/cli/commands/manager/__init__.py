@@ -6,7 +6,14 @@ from leafward.cli.lazy_group import LazyGroup
 
 COMMANDS = {
     "run": "the manager alone, as a service manager starts it",
-    "status": "what it holds, until when, and what a person should know about it",
+    "install": "manager, hub and provisioning as services of systemd",
+    "child": "the device CA of a gateway behind this one",
+    "status": "what it holds, until when, what comes next, and what a person should know about it",
+    "rotate": "new certificates while everything runs, and nobody is dropped",
+    "events": "what happened in a running manager, and what happens",
+    "wipe": "destroy the operator's half, for whoever sells the device",
+    "check-config": "everything that is wrong with a settings file, with its lines",
+    "verify-receipt": "check the receipt of a wipe with the maker's root alone",
 }
 
 

@@ -1,28 +1,33 @@
 """`leafward manager run`: the device's security manager, alone, as a service manager starts it."""
 
-import logging
-from typing import Any
+from pathlib import Path
 
 import click
 
-from leafward.cli import voice
+from leafward.cli.log_options import chosen_format, log_level, log_options
 from leafward.cli.options import home_option
 from leafward.store.home import Home
 
 
 @click.command("run")
-@click.option("--verbose", "-v", is_flag=True, help="Log what it does.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Another settings file than the home's; IoT Edge's config.yaml or config.toml as it is.",
+)
+@log_options
 @home_option
-def command(home: Home, verbose: bool) -> None:
+def command(config: Path | None, home: Home, verbose: bool, log_format: str | None) -> None:
     """Runs the manager until SIGTERM. The device CA must be there (`leafward ca device --install`)."""
     from leafward.cli import parts
-    from leafward.cli.service import serve, set_up_logging
+    from leafward.cli.service import run_part
 
-    set_up_logging("manager", logging.INFO if verbose else logging.WARNING)
-    serve(parts.manager(home), _started)
-
-
-def _started(facts: dict[str, Any]) -> None:
-    voice.say("the manager is up")
-    for warning in facts["warnings"]:
-        voice.warn(warning)
+    run_part(
+        "manager",
+        parts.manager(home, config),
+        lambda facts: ("the manager is up", facts["warnings"]),
+        log_level=log_level(verbose),
+        log_format=chosen_format(home, log_format),
+        probe=parts.manager_probe(home),
+        small=True,
+    )
