@@ -19,7 +19,7 @@ from cryptography.x509 import ObjectIdentifier
 from leafward import __version__
 from leafward.cli.main import COMMANDS, cli
 from leafward.hub.settings import Limits
-from leafward.manager.settings import DeviceSettings, RenewalSettings
+from leafward.manager.settings import DaemonSettings, DeviceSettings, EnrolmentSettings, RenewalSettings
 from leafward.pki.profile import NO_REV_AVAIL, Presence, Profile
 from leafward.pki.profiles import PROFILES
 from leafward.pki.rule import Rule
@@ -129,7 +129,7 @@ def complaints() -> Iterator[str]:
         if f"`{name}`" not in reasons:
             yield f"docs/dependencies.md gives no reason for `{name}`"
     settings = (DOCS / "settings.md").read_text(encoding="utf-8")
-    for table in (DeviceSettings, RenewalSettings, Limits, ProvisioningTable):
+    for table in (DeviceSettings, RenewalSettings, EnrolmentSettings, DaemonSettings, Limits, ProvisioningTable):
         missing = [key for key in table.model_fields if f"`{key}`" not in settings]
         yield from (f"docs/settings.md does not say what `{key}` is" for key in missing)
     if f"## {__version__}" not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"):
