@@ -14,7 +14,7 @@ from leafward.hub.peer import Peer
 from leafward.hub.registry_watch import RegistryWatch
 from leafward.hub.sessions import Session
 from leafward.store.identity import AuthType, Identity
-from leafward.wire.mqtt.packets import Disconnect, Puback, Publish, Suback, Subscribe, Unsuback, Unsubscribe
+from leafward.wire.mqtt.packets import Disconnect, Puback, Suback, Subscribe, Unsuback, Unsubscribe
 from tests.hub.conftest import RunningHub, StartHub
 from tests.hub.hub_clients import EDGE, PATIENCE, events, login
 
@@ -323,19 +323,6 @@ async def test_a_damaged_file_of_sessions_stops_nobody(hub: RunningHub) -> None:
     (hub.home.hub / "sessions.json").write_text("{no json")
     await hub.start()
     await hub.connected("leaf1", clean=False, present=False)
-
-
-async def test_twins_are_answered_as_not_implemented(hub: RunningHub) -> None:
-    """GET and PATCH: acknowledged, and answered with 501 to whoever listens."""
-    hub.add("leaf1")
-    leaf = await hub.connected("leaf1")
-    await leaf.subscribe("$iothub/twin/res/#")
-    for topic in ("$iothub/twin/GET/?$rid=r1", "$iothub/twin/PATCH/properties/reported/?$rid=r1"):
-        packet_id = await leaf.publish(topic, b" ")
-        assert await leaf.receive() == Puback(packet_id)
-        answer = await leaf.receive()
-        assert isinstance(answer, Publish)
-        assert answer.topic == "$iothub/twin/res/501/?$rid=r1"
 
 
 async def test_the_answer_to_a_method_that_was_never_called(hub: RunningHub) -> None:

@@ -5,17 +5,19 @@ One client id has one connection: a second one that is let in ends the first (3.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Protocol
-from urllib.parse import quote
 
-from leafward.hub.module_inputs import InputFeed
+from leafward.hub.exchange import Exchange
+from leafward.hub.feeds import Feed, FeedSource, FeedSpec
+from leafward.hub.flow import QueueRoom
+from leafward.hub.metrics import HubMetrics
 from leafward.hub.peer import Peer
-from leafward.hub.sessions import Session
+from leafward.hub.sessions import FOREVER, Session
 from leafward.hub.settings import Limits
 from leafward.hub.store_thread import JobDone, StoreThread
-from leafward.wire.mqtt.topics import filter_takes
-from leafward.wire.routes import module_input
+from leafward.hub.subscription import Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -39,60 +41,121 @@ class SessionKeeper(Protocol):
 
 
 class Broker:
-    """The sessions of one hub. `endpoints` are all module inputs that a route leads to, on device `device_id`."""
+    """The sessions of one hub.
+
+    `sources` say which endpoints of the message store a session drains: add one at the start of the hub. `arrived` are
+    called with each session whose client has been let in, after CONNACK; `subscribed` with a session and a topic filter
+    of IoT Hub's that it has been granted, after SUBACK. `clock` gives the time in UTC.
+    """
 
     def __init__(
-        self, *, device_id: str, endpoints: Iterable[str], store: StoreThread, limits: Limits, keeper: SessionKeeper
+        self,
+        *,
+        store: StoreThread,
+        exchange: Exchange,
+        limits: Limits,
+        metrics: HubMetrics,
+        keeper: SessionKeeper,
+        clock: Callable[[], datetime],
     ) -> None:
-        self._device_id = device_id
-        self._inputs = [(*parts, endpoint) for endpoint in endpoints if (parts := module_input(endpoint)) is not None]
         self._store = store
+        self._exchange = exchange
         self._limits = limits
         self._keeper = keeper
+        self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._connections: dict[str, Connection] = {}
-        self._feeds: defaultdict[str, list[InputFeed]] = defaultdict(list)
+        self._feeds: defaultdict[str, list[Feed]] = defaultdict(list)
+        self.sources: list[FeedSource] = []
+        self.arrived: list[Callable[[Session], None]] = []
+        self.subscribed: list[Callable[[Session, str], None]] = []
+        self.room = QueueRoom(limits.queued_messages, limits.queued_bytes, limits.queued_bytes_all)
         store.grown = self._grown
+        metrics.measured["sessions"] = lambda: len(self._sessions)
+        metrics.measured["queued_bytes"] = lambda: self.room.used
 
-    def enter(self, peer: Peer, connection: Connection, *, clean: bool) -> tuple[Session, bool]:
-        """The session of an admitted client, and whether it was there before. Ends an older connection of its."""
+    def find(self, client_id: str) -> Session | None:
+        """The session of a client (`device` or `device/module`), connected or not; None where there is none."""
+        return self._sessions.get(client_id)
+
+    def enter(self, peer: Peer, connection: Connection, *, clean: bool, expiry: int) -> tuple[Session, bool]:
+        """The session of an admitted client, and whether it was there before. Ends an older connection of its.
+
+        `clean`: it wants a new one. `expiry`: for how many seconds the session is to wait for it (`Session.expiry`).
+        """
         older = self._connections.pop(peer.client_id, None)
         if older is not None:
             older.end("taken-over", "the same client id has connected again", abort=True)
         self._connections[peer.client_id] = connection
         session = self._sessions.get(peer.client_id)
-        present = session is not None and not clean and not session.clean and session.belongs_to(peer)
+        present = session is not None and not clean and session.belongs_to(peer) and not session.expired(self._clock())
         if session is None or not present:
             if session is not None:
                 self._drop(session)
-            session = self._sessions[peer.client_id] = Session(peer, clean=clean)
+            session = self._sessions[peer.client_id] = Session(peer, clean=False, room=self.room)
+            session.expiry = expiry
             self._save(session)
+        else:
+            self.expire_in(session, expiry)
+            self._feed(session)
         return session, present
 
     def leave(self, session: Session, connection: object) -> None:
-        """The connection is over. A clean session goes with it (3.1.2-6)."""
+        """The connection is over. A session that does not last goes with it (3.1.2-6)."""
         if self._connections.get(session.client_id) is connection:
             del self._connections[session.client_id]
         if session.receiver is not connection:
             return
-        session.detach()
-        if session.clean and self._sessions.get(session.client_id) is session:
+        session.detach(self._clock())
+        if self._sessions.get(session.client_id) is not session:
+            return
+        if session.clean:
             self._drop(session)
-
-    def subscribe(self, session: Session, topic_filter: str, qos: int) -> int | None:
-        """Adds or replaces a subscription that the client may have; the granted QoS, or None when it is too much."""
-        if topic_filter not in session.subscriptions and not self._has_room(session, topic_filter):
-            return None
-        if session.subscriptions.get(topic_filter) != qos:
-            session.subscriptions[topic_filter] = qos
+        elif session.expiry != FOREVER:
             self._save(session)
-        self._feed(session)
-        return qos
 
-    def unsubscribe(self, session: Session, topic_filter: str) -> None:
-        """Forgets a subscription; one that is not there is no error (3.10.4-5)."""
-        if session.subscriptions.pop(topic_filter, None) is not None:
+    def expire_in(self, session: Session, expiry: int) -> None:
+        """From when its client leaves the session waits for so many seconds."""
+        if session.expiry != expiry:
+            session.expiry = expiry
+            self._keep(session)
+
+    def sweep(self, now: datetime) -> None:
+        """Forgets the sessions whose clients have not come back in time, and retained messages whose time is over."""
+        for session in [session for session in self._sessions.values() if session.expired(now)]:
+            self._drop(session)
+        self._exchange.sweep()
+
+    def subscribe(self, session: Session, topic_filter: str, asked: Subscription, *, plain: bool) -> bool:
+        """Adds or replaces a subscription that the client may have, on IoT Hub's topics or on `plain` ones.
+
+        False for too much.
+        """
+        held = session.plain if plain else session.subscriptions
+        if topic_filter not in held and not self._has_room(session, topic_filter, plain=plain):
+            return False
+        if held.get(topic_filter) != asked:
+            held[topic_filter] = asked
             self._save(session)
+        if plain:
+            self._exchange.subscribe(session, topic_filter, asked)
+        else:
+            self._feed(session)
+        return True
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> bool:
+        """Forgets a subscription; False for one that is not there, which is no error (3.10.4-5)."""
+        if session.plain.pop(topic_filter, None) is not None:
+            self._exchange.unsubscribe(session, topic_filter)
+        elif session.subscriptions.pop(topic_filter, None) is not None:
+            self._feed(session)
+        else:
+            return False
+        self._save(session)
+        return True
+
+    def refresh(self, session: Session) -> None:
+        """Opens and closes feeds so that they are what the sources say: for a source that has changed its mind."""
         self._feed(session)
 
     def when_kept(self, session: Session, done: JobDone) -> None:
@@ -106,10 +169,13 @@ class Broker:
             self._keeper.when_kept(done)
 
     def restore(self, sessions: Iterable[Session]) -> None:
-        """Takes back sessions of an earlier run; their clients are away."""
+        """Takes back sessions of an earlier run; their clients are away. After the sources have been added."""
         for session in sessions:
             self._sessions[session.client_id] = session
             self._feed(session)
+            for topic_filter, subscription in session.plain.items():
+                self._exchange.subscribe(session, topic_filter, subscription)
+        self._exchange.restore(self.find)
 
     def peers(self) -> dict[str, Peer]:
         """Every client with a session, connected or not, by client id."""
@@ -126,8 +192,10 @@ class Broker:
         if forget and self._sessions.get(client_id) is session:
             self._drop(session)
 
-    def _has_room(self, session: Session, topic_filter: str) -> bool:
-        held = session.subscriptions
+    def _has_room(self, session: Session, topic_filter: str, *, plain: bool) -> bool:
+        held = [*session.subscriptions, *session.plain]
+        if plain and self._exchange.subscriptions >= self._limits.subscriptions_all:
+            return False
         if len(held) >= self._limits.subscriptions or not topic_filter.isprintable():
             return False
         size = len(topic_filter.encode())
@@ -139,44 +207,35 @@ class Broker:
         for feed in session.feeds.values():
             self._close(feed)
         session.feeds.clear()
+        # Before what it never got goes to others of a shared subscription.
+        for topic_filter in session.plain:
+            self._exchange.unsubscribe(session, topic_filter)
+        for delivery in session.flow.abandon():
+            delivery.abandoned()
         self._save(session)
 
     def _feed(self, session: Session) -> None:
-        """Opens and closes feeds so that they are what the subscriptions ask for."""
-        wanted = dict(self._wanted(session))
+        wanted = self._wanted(session)
         for endpoint in [endpoint for endpoint in session.feeds if endpoint not in wanted]:
             self._close(session.feeds.pop(endpoint))
-        for endpoint, (input_name, qos) in wanted.items():
+        for endpoint, spec in wanted.items():
             feed = session.feeds.get(endpoint)
             if feed is None:
-                feed = InputFeed(
-                    session,
-                    endpoint,
-                    input_name=input_name,
-                    qos=qos,
-                    store=self._store,
-                    window=self._limits.inflight,
-                )
-                session.feeds[endpoint] = feed
+                feed = session.feeds[endpoint] = Feed(session, spec, store=self._store, window=self._limits.inflight)
                 self._feeds[endpoint].append(feed)
-            feed.qos = qos
+            feed.spec = spec
+        session.flow.reserve = self._limits.inflight if session.feeds else 0
 
-    def _wanted(self, session: Session) -> Iterable[tuple[str, tuple[str, int]]]:
-        peer = session.peer
-        # Routes lead to modules of this edge; a leaf device may have a module of the same name.
-        if peer.module_id is None or peer.device_id != self._device_id:
-            return
-        for module_id, input_name, endpoint in self._inputs:
-            if module_id != peer.module_id:
-                continue
-            topic = f"devices/{peer.device_id}/modules/{module_id}/inputs/{quote(input_name, safe='')}/"
-            granted = [qos for text, qos in session.subscriptions.items() if filter_takes(text, topic)]
-            if granted:
-                yield endpoint, (input_name, max(granted))
+    def _wanted(self, session: Session) -> dict[str, FeedSpec]:
+        wanted: dict[str, FeedSpec] = {}
+        for source in self.sources:
+            for spec in source.feeds(session):
+                wanted.setdefault(spec.endpoint, spec)
+        return wanted
 
-    def _close(self, feed: InputFeed) -> None:
+    def _close(self, feed: Feed) -> None:
         feed.close()
-        self._feeds[feed.endpoint].remove(feed)
+        self._feeds[feed.spec.endpoint].remove(feed)
 
     def _grown(self, endpoints: set[str]) -> None:
         for endpoint in endpoints:
@@ -185,4 +244,7 @@ class Broker:
 
     def _save(self, session: Session) -> None:
         if not session.clean:
-            self._keeper.changed(session, self._sessions.values())
+            self._keep(session)
+
+    def _keep(self, session: Session) -> None:
+        self._keeper.changed(session, self._sessions.values())

@@ -57,6 +57,7 @@ class Connections:
         await store.drain()
         for connection in list(self._open):
             connection.end("hub-stopping")
+        self.hub.wills.all_now()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.hub.limits.shutdown_timeout):
                 await self._empty.wait()

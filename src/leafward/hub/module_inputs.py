@@ -1,84 +1,36 @@
-"""The feed of one module input: from the message store's endpoint to the session, a window at a time.
+"""The inputs of modules as a source of feeds: where a route leads to a module, that module's session is fed from it."""
 
-Nothing is kept in memory for a module that is away or slow: the store has it. A feed remembers only the newest id it
-has read. What was sent and not acknowledged is the session's; after a restart the store still has it.
-"""
+from collections.abc import Callable, Iterable
+from urllib.parse import quote
 
-from typing import TYPE_CHECKING
-
-from leafward.hub.store_thread import StoreThread
+from leafward.hub.feeds import FeedSpec
+from leafward.hub.sessions import Session
 from leafward.store.messages import Message
+from leafward.wire.hub_topics import input_topic
+from leafward.wire.routes import module_input
 
-if TYPE_CHECKING:
-    from leafward.hub.sessions import Session
 
+class ModuleInputs:
+    """`endpoints` are all those that a route leads to; the modules are those of device `device_id`, this edge."""
 
-class InputFeed:
-    """Sends what is pending for `endpoint` to `session` as long as its client is here and keeps up."""
+    def __init__(self, device_id: str, endpoints: Iterable[str]) -> None:
+        self._device_id = device_id
+        self._inputs = [(*parts, endpoint) for endpoint in endpoints if (parts := module_input(endpoint)) is not None]
 
-    __slots__ = (
-        "_after",
-        "_closed",
-        "_hungry",
-        "_reading",
-        "_session",
-        "_store",
-        "endpoint",
-        "input_name",
-        "qos",
-        "window",
-    )
-
-    def __init__(
-        self, session: "Session", endpoint: str, *, input_name: str, qos: int, store: StoreThread, window: int
-    ) -> None:
-        self._session = session
-        self._store = store
-        self._after = 0
-        self._reading = False
-        self._hungry = False
-        self._closed = False
-        self.endpoint = endpoint
-        self.input_name = input_name
-        self.qos = qos
-        self.window = window
-
-    def pump(self) -> None:
-        """Asks the store for more, if the client can take it. Called whenever something changed that could allow it."""
-        if self._closed:
+    def feeds(self, session: Session) -> Iterable[FeedSpec]:
+        """See `FeedSource`."""
+        peer = session.peer
+        # Routes lead to modules of this edge; a leaf device may have a module of the same name.
+        if peer.module_id is None or peer.device_id != self._device_id:
             return
-        if self._reading:
-            self._hungry = True
-            return
-        room = self.window - len(self._session.in_flight)
-        if room <= 0 or not self._client_can_take():
-            return
-        self._reading, self._hungry = True, False
-        self._store.read(self.endpoint, self._after, room, lambda messages: self._arrived(messages, room))
+        for module_id, input_name, endpoint in self._inputs:
+            if module_id != peer.module_id:
+                continue
+            topic = f"devices/{peer.device_id}/modules/{module_id}/inputs/{quote(input_name, safe='')}/"
+            granted = session.granted(topic)
+            if granted is not None:
+                yield FeedSpec(endpoint, granted, _topic_of(peer.device_id, module_id, input_name))
 
-    def acknowledge(self, message: Message) -> None:
-        """The module has it."""
-        assert message.id is not None
-        self._store.acknowledge(self.endpoint, message.id)
 
-    def close(self) -> None:
-        """The subscription has ended."""
-        self._closed = True
-
-    def _arrived(self, messages: list[Message], asked: int) -> None:
-        self._reading = False
-        if self._closed:
-            return
-        for message in messages:
-            # The client may go while we send: what is not sent stays in the store and is read again.
-            if not self._client_can_take():
-                return
-            assert message.id is not None
-            self._after = message.id
-            self._session.deliver(self, message)
-        if self._hungry or len(messages) == asked:
-            self.pump()
-
-    def _client_can_take(self) -> bool:
-        receiver = self._session.receiver
-        return receiver is not None and receiver.writable
+def _topic_of(device_id: str, module_id: str, input_name: str) -> Callable[[Message], str]:
+    return lambda message: input_topic(device_id, module_id, input_name, message)

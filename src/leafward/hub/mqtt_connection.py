@@ -14,9 +14,13 @@ from cryptography import x509
 
 from leafward.errors import InputError, LeafwardError
 from leafward.hub.conversation import Conversation
+from leafward.hub.gate import with_port
+from leafward.hub.goodbye import farewell
 from leafward.hub.hub import Hub
 from leafward.hub.link import Hold, Link, presented_by
 from leafward.wire.mqtt.decoder import Decoder
+from leafward.wire.mqtt.packets import PROTOCOL_LEVEL_5
+from leafward.wire.mqtt.reasons import Reason, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class MqttConnection(asyncio.Protocol):
         "_owner",
         "_part_since",
         "_paused_since",
+        "_refused",
         "_timer",
         "_until",
         "address",
@@ -70,6 +75,7 @@ class MqttConnection(asyncio.Protocol):
         self._out_size = 0
         self._holds = Hold(0)
         self._ended = False
+        self._refused = False
         self._timer: asyncio.TimerHandle | None = None
         self._keep_alive: float | None = None
         self._until: float | None = None
@@ -84,7 +90,7 @@ class MqttConnection(asyncio.Protocol):
         """The handshake is done. The clock for CONNECT starts."""
         self._link = transport
         peer = transport.get_extra_info("peername")
-        self.address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "?")
+        self.address = with_port(peer) if isinstance(peer, tuple) else str(peer or "?")
         transport.set_write_buffer_limits(high=min(65_536, self._limits.write_bytes))
         self._owner.opened(self)
         self._last_packet = self._loop.time()
@@ -92,7 +98,7 @@ class MqttConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer. No exception leaves here: it would be the loop's, not this connection's."""
-        if self._ended:
+        if self._ended or self._refused:
             return
         try:
             packets = self._decoder.feed(data)
@@ -108,7 +114,7 @@ class MqttConnection(asyncio.Protocol):
                     return
                 receive(packet)
         except InputError as error:
-            self.end("protocol-error", str(error), abort=True)
+            self._end("protocol-error", str(error), abort=True, reason=reason_of(error))
         except LeafwardError as error:
             self.end("failed", str(error), abort=True)
         except Exception:
@@ -148,13 +154,24 @@ class MqttConnection(asyncio.Protocol):
 
     @property
     def ended(self) -> bool:
-        """Nothing more is read from or sent to this connection."""
-        return self._ended
+        """Nothing more is read from or sent to this connection, but perhaps the answer to a refused CONNECT."""
+        return self._ended or self._refused
 
     @property
     def writable(self) -> bool:
         """The peer keeps up with what we send."""
         return not self._ended and self._paused_since is None
+
+    @property
+    def transport_name(self) -> str:
+        """ "tls" or "websocket", for people."""
+        over_websocket = self._link is not None and self._link.get_extra_info("websocket")
+        return "websocket" if over_websocket else "tls"
+
+    @property
+    def roomy(self) -> bool:
+        """The peer does not keep up just now, and not half of what may wait for it does: a burst is no slow reader."""
+        return not self._ended and self._out_size * 2 < self._limits.write_bytes
 
     def presented(self) -> Sequence[x509.Certificate]:
         """The client certificates of the handshake, leaf first; empty when there are none."""
@@ -169,6 +186,22 @@ class MqttConnection(asyncio.Protocol):
         self._keep_alive = min(keep_alive or longest, longest) * KEEP_ALIVE_GRACE
         self._until = self._last_packet + lifetime
         self._watch()
+
+    def refuse(self, answer: bytes, code: str, seconds: float) -> None:
+        """The answer to a CONNECT that is refused, and the end, after so many seconds; until then nothing is read."""
+        if seconds <= 0.0:
+            self.send(answer)
+            self.end(code)
+            return
+        self._refused = True
+        self.hold(Hold.REFUSED)
+        self._hub.metrics.refusals_waiting += 1
+        self._loop.call_later(seconds, self._refuse_now, answer, code)
+
+    def _refuse_now(self, answer: bytes, code: str) -> None:
+        self._hub.metrics.refusals_waiting -= 1
+        self.send(answer)
+        self.end(code)
 
     def send(self, data: bytes) -> None:
         """Queues bytes for this tick's write. A peer that lets too much pile up is dropped."""
@@ -208,12 +241,25 @@ class MqttConnection(asyncio.Protocol):
         `abort` throws away what is not sent yet; otherwise it is sent first. `graceful`: the client said goodbye, so
         its will is not published.
         """
+        self._end(code, why, abort=abort, graceful=graceful)
+
+    def _end(
+        self,
+        code: str,
+        why: str | None = None,
+        *,
+        abort: bool = False,
+        graceful: bool = False,
+        reason: Reason | None = None,
+    ) -> None:
+        """`reason`: of a broken protocol, to be told to a client of MQTT 5."""
         if self._ended:
             return
         if not abort:
             self.flush()
         self._ended = True
         self._out.clear()
+        told = not graceful and self._say_goodbye(code, why, reason)
         if self._timer is not None:
             self._timer.cancel()
         if not graceful:
@@ -221,7 +267,17 @@ class MqttConnection(asyncio.Protocol):
             logger.info("connection from %s ends: %s%s", self.address, code, f" ({why})" if why else "")
         self._conversation.over(graceful=graceful)
         if self._link is not None:
-            (self._link.abort if abort else self._link.close)()
+            (self._link.abort if abort and not told else self._link.close)()
+
+    def _say_goodbye(self, code: str, why: str | None, reason: Reason | None) -> bool:
+        """Tells a client of MQTT 5 why; what else waits to be sent is lost. Whether anything was said."""
+        conversation = self._conversation
+        if conversation.level != PROTOCOL_LEVEL_5 or self._link is None or self._paused_since is not None:
+            return False
+        data = farewell(code, reason=reason, why=why, room=conversation.packet_room)
+        if data:
+            self._link.write(data)
+        return bool(data)
 
     def cut(self) -> None:
         """Closes the transport now, whatever it still has to send."""

@@ -12,12 +12,15 @@ class Peer:
 
     `until` (UTC) is when that credential ends: a connection does not outlive it. `rests_on` are the registry entries
     that the decision was made by; when one of them changes, the decision is void. They hold keys: never shown.
+    `proved`: of the client certificate and the CAs above it, up to the anchor, the issuer and serial number: when one
+    of them is revoked, the decision is void too. Empty for who came with a token.
     """
 
     device_id: str
     module_id: str | None
     until: datetime
     rests_on: tuple[Identity, ...] = field(repr=False)
+    proved: tuple[tuple[bytes, int], ...] = field(default=(), repr=False)
 
     @property
     def client_id(self) -> str:

@@ -8,6 +8,7 @@ its session has changed. An entry that cannot be read costs that one client its 
 
 import json
 import logging
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,14 @@ from typing import Any
 
 from leafward import disk
 from leafward.errors import Damaged, LeafwardError, NotFound, StoreError
+from leafward.hub.flow import QueueRoom
 from leafward.hub.peer import Peer
-from leafward.hub.sessions import Session
+from leafward.hub.plain_policy import PlainPolicy
+from leafward.hub.sessions import FOREVER, Session
 from leafward.hub.store_thread import JobDone, StoreThread
+from leafward.hub.subscription import Subscription
 from leafward.store.registry import Registry
+from leafward.wire.mqtt.packets import MAX_PACKET_ID
 from leafward.wire.mqtt.topics import check_filter
 
 logger = logging.getLogger(__name__)
@@ -57,8 +62,11 @@ class SessionFile:
         else:
             done(None)
 
-    def load(self, registry: Registry, now: datetime) -> list[Session]:
+    def load(self, registry: Registry, now: datetime, room: QueueRoom, policy: PlainPolicy) -> list[Session]:
         """The sessions of an earlier run whose clients are still registered, and are the same registration.
+
+        What `policy` no longer allows them they have no longer. Their packet ids begin anywhere: a client may hold one
+        of a QoS 2 message that the earlier hub had begun.
 
         Raises `StoreError` when the registry cannot be read: the sessions must not be forgotten for that.
         """
@@ -71,17 +79,23 @@ class SessionFile:
         except (Damaged, ValueError) as error:
             logger.warning("the kept sessions in %s are not read, clients must subscribe anew: %s", self._path, error)
             return []
-        return [session for entry in entries if (session := self._read(entry, registry, now)) is not None]
+        return [session for entry in entries if (session := self._read(entry, registry, now, room, policy)) is not None]
 
-    def _read(self, entry: Any, registry: Registry, now: datetime) -> Session | None:
+    def _read(
+        self, entry: Any, registry: Registry, now: datetime, room: QueueRoom, policy: PlainPolicy
+    ) -> Session | None:
         try:
-            return _session(entry, registry, now)
+            session = _session(entry, registry, now, room)
         except StoreError as error:
             if not isinstance(error, Damaged):
                 raise
             logger.warning("a kept session in %s is not read: %s", self._path, error)
         except (LeafwardError, ValueError, KeyError, TypeError, AttributeError) as error:
             logger.warning("a kept session in %s is not read: %r", self._path, error)
+        else:
+            if session is not None:
+                _withdraw(session, policy)
+            return session
         return None
 
     def _schedule(self) -> None:
@@ -119,11 +133,24 @@ def _encoded(session: Session) -> bytes:
             "device_id": session.peer.device_id,
             "module_id": session.peer.module_id,
             "generation_id": session.peer.generation_id,
-            "subscriptions": session.subscriptions,
+            "subscriptions": {text: one.to_json() for text, one in session.subscriptions.items()},
+            **_lasting(session),
         },
         ensure_ascii=False,
     ).encode()
     return session.kept
+
+
+def _lasting(session: Session) -> dict[str, Any]:
+    """What only some sessions have: subscriptions on plain topics, and an end."""
+    more: dict[str, Any] = {}
+    if session.plain:
+        more["plain"] = {text: one.to_json() for text, one in session.plain.items()}
+    if session.expiry != FOREVER:
+        more["expiry"] = session.expiry
+        if session.left is not None:
+            more["left"] = session.left.isoformat()
+    return more
 
 
 def _fitting(entries: list[bytes]) -> list[bytes]:
@@ -136,10 +163,28 @@ def _fitting(entries: list[bytes]) -> list[bytes]:
     return entries
 
 
-def _session(entry: Any, registry: Registry, now: datetime) -> Session | None:
+def _session(entry: Any, registry: Registry, now: datetime, room: QueueRoom) -> Session | None:
     identity = registry.get(entry["device_id"], entry["module_id"])
     if identity is None or not identity.enabled or identity.generation_id != entry["generation_id"]:
         return None
-    session = Session(Peer(identity.device_id, identity.module_id, now, (identity,)), clean=False)
-    session.subscriptions = {check_filter(text): min(int(qos), 1) for text, qos in entry["subscriptions"].items()}
-    return session
+    peer = Peer(identity.device_id, identity.module_id, now, (identity,))
+    session = Session(peer, clean=False, room=room, first_id=secrets.randbelow(MAX_PACKET_ID))
+    session.subscriptions = _subscriptions(entry["subscriptions"], most=1)
+    session.plain = _subscriptions(entry.get("plain", {}), most=2)
+    session.expiry = int(entry.get("expiry", FOREVER))
+    # Of a client that was here when the hub ended nobody wrote down when it left: it was here until now.
+    session.left = datetime.fromisoformat(entry["left"]) if "left" in entry else now
+    if not 0 < session.expiry <= FOREVER or session.left.tzinfo is None:
+        raise ValueError("the end of the session is none")
+    return None if session.expired(now) else session
+
+
+def _withdraw(session: Session, policy: PlainPolicy) -> None:
+    """Takes from a session what its client may not subscribe to any more."""
+    permit = policy.permit(session.peer.device_id, session.peer.module_id)
+    session.plain = {text: one for text, one in session.plain.items() if permit.may_subscribe(text)}
+
+
+def _subscriptions(entries: dict[str, Any], *, most: int) -> dict[str, Subscription]:
+    """`most`: the highest QoS that is granted on such topics."""
+    return {check_filter(text): Subscription.from_json(value, most=most) for text, value in entries.items()}

@@ -90,7 +90,9 @@ class WebSocketLink:
         self._high = 65_536 if high is None else high
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Of the transport below: the peer's address, and its TLS connection."""
+        """Of the transport below: the peer's address, and its TLS connection; "websocket" tells it from that one."""
+        if name == "websocket":
+            return True
         return default if self._transport is None else self._transport.get_extra_info(name, default)
 
     async def _write_frames(self) -> None:
