@@ -5,7 +5,6 @@ certificate. Whoever is not let in gets 401 and no reason.
 """
 
 import asyncio
-from collections.abc import Iterable
 
 from aiohttp import web
 
@@ -15,19 +14,8 @@ from leafward.hub.link import presented_by
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
 from leafward.wire.property_bag import check_forwardable
+from leafward.wire.service_api_headers import ACK, read_headers
 
-_APPLICATION = "iothub-app-"
-# IoT Hub's headers, lower-cased, and the long names of the system properties.
-_SYSTEM = {
-    "iothub-messageid": "messageId",
-    "iothub-correlationid": "correlationId",
-    "iothub-userid": "userId",
-    "iothub-to": "to",
-    "iothub-contenttype": "contentType",
-    "iothub-contentencoding": "contentEncoding",
-    "iothub-expiry": "expiryTimeUtc",
-    "iothub-creationtimeutc": "creationTimeUtc",
-}
 # Several messages in one body: IoT Hub's other form, which nothing here has asked for.
 _BATCH = "application/vnd.microsoft.iothub.json"
 
@@ -44,10 +32,14 @@ class HttpTelemetry:
             return answer(400, "the query has no api-version")
         peer = self._admit(request)
         if isinstance(peer, Refusal):
-            self._hub.refusals.record(
-                peer, claimed=request.path, address=str(request.remote or "?"), at=self._hub.clock()
+            await asyncio.sleep(
+                self._hub.refusals.record(
+                    peer, claimed=_claimed(request), address=str(request.remote or "?"), at=self._hub.clock()
+                )
             )
             return answer(401, "unauthorized")
+        address = str(request.remote or "?")
+        self._hub.refusals.admitted(peer.client_id, address=address, at=self._hub.clock())
         if request.content_type == _BATCH:
             return answer(415, "one message a request")
         if self._hub.intake.full:
@@ -69,7 +61,8 @@ class HttpTelemetry:
         )
 
     async def _take(self, peer: Peer, request: web.Request, body: bytes) -> web.StreamResponse:
-        properties, system = _properties(request.headers.items())
+        properties, system = read_headers(request.headers.items())
+        system.pop(ACK, None)  # a word of messages to devices
         try:
             check_forwardable(properties, system)
         except InputError as error:
@@ -79,6 +72,11 @@ class HttpTelemetry:
         if await waiter.done:
             return web.Response(status=204)
         return answer(503, "the message is not kept", {"Retry-After": "10"})
+
+
+def _claimed(request: web.Request) -> str:
+    """Who the path names, as an MQTT client id."""
+    return "/".join(filter(None, (request.match_info["device_id"], request.match_info.get("module_id"))))
 
 
 class _Waiter:
@@ -107,15 +105,3 @@ class _Waiter:
 def answer(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """An error in IoT Hub's form."""
     return web.json_response({"Message": message, "ExceptionMessage": ""}, status=status, headers=headers)
-
-
-def _properties(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """(properties, system properties) of a request's headers."""
-    properties, system = {}, {}
-    for name, value in headers:
-        lower = name.lower()
-        if lower.startswith(_APPLICATION) and len(name) > len(_APPLICATION):
-            properties[name[len(_APPLICATION) :]] = value
-        elif lower in _SYSTEM:
-            system[_SYSTEM[lower]] = value
-    return properties, system

@@ -1,9 +1,12 @@
-"""The hub's HTTPS surface: telemetry, MQTT over WebSocket, health and counters, behind the same certificate as MQTT."""
+"""The hub's HTTPS surface, behind the same certificate as MQTT.
+
+Telemetry, the service API, MQTT over WebSocket, health and counters, and the door to the provisioning service.
+"""
 
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,6 +19,7 @@ from leafward.hub.log_budget import bounded_logger
 from leafward.hub.metrics import exposition
 from leafward.hub.mqtt_connection import MqttConnection
 from leafward.hub.provisioning_door import ProvisioningDoor
+from leafward.hub.service_dispatch import ServiceApi
 from leafward.hub.websocket import PATH as WEBSOCKET_PATH
 from leafward.hub.websocket import WebSocketEndpoint
 
@@ -23,22 +27,29 @@ logger = logging.getLogger(__name__)
 
 
 LINGER_SECONDS = 1.0
+# Of a request's head: bytes of its first line, bytes of one header, and headers. A SAS token has some 250 bytes.
+LONGEST_LINE, LONGEST_HEADER, MOST_HEADERS = 4096, 8190, 64
 
 
 class HttpsServer:
     """The application and its connections. `setup`, give `protocol` to a listener, `close`."""
 
-    def __init__(self, hub: Hub, new_connection: Callable[[], MqttConnection], door: ProvisioningDoor) -> None:
+    def __init__(
+        self, hub: Hub, new_connection: Callable[[], MqttConnection], door: ProvisioningDoor, api: ServiceApi
+    ) -> None:
         self._hub = hub
         self._door = door
         self._guards = Guards(hub.limits)
         self._runner = web.AppRunner(
-            _application(hub, new_connection, self._guards, door),
+            _application(hub, new_connection, self._guards, [*api.https_routes(), *door.routes()]),
             access_log=None,
             logger=bounded_logger(logger, HttpProcessingError),
             handle_signals=False,
             # How long what still comes of a refused body is read and thrown away; aiohttp's own is 10 s.
             lingering_time=LINGER_SECONDS,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_HEADER,
+            max_headers=MOST_HEADERS,
             shutdown_timeout=hub.limits.shutdown_timeout,
         )
 
@@ -59,7 +70,7 @@ class HttpsServer:
 
 
 def _application(
-    hub: Hub, new_connection: Callable[[], MqttConnection], guards: Guards, door: ProvisioningDoor
+    hub: Hub, new_connection: Callable[[], MqttConnection], guards: Guards, others: Sequence[web.RouteDef]
 ) -> web.Application:
     application = web.Application(client_max_size=hub.limits.packet_size, middlewares=[_middleware(guards)])
     telemetry = HttpTelemetry(hub)
@@ -71,7 +82,7 @@ def _application(
             web.get(WEBSOCKET_PATH, websocket.serve),
             web.get("/health", _health),
             web.get("/metrics", _Metrics(hub).show),
-            *door.routes(),
+            *others,
         ]
     )
     return application

@@ -1,0 +1,29 @@
+"""`leafward device remove`: out of the registry, and what was made for it here with it."""
+
+import click
+
+from leafward.cli import voice
+from leafward.cli.device_options import device_argument
+from leafward.cli.options import home_option, yes_option
+from leafward.store.home import Home
+
+
+@click.command("remove")
+@device_argument
+@yes_option
+@home_option
+def command(device_id: str, yes: bool, home: Home) -> None:
+    """Removes a device from the registry, with the certificate and key that were made for it here."""
+    from leafward.cli.credentials import forget
+    from leafward.cli.edge import require_root
+    from leafward.provisioning.devices import find_device
+    from leafward.store.registry import Registry
+
+    require_root(home)
+    with Registry.open(home.registry) as registry:
+        find_device(registry, device_id)
+        if not yes:
+            voice.agree(f"Remove the device {device_id!r} and its credentials?")
+        registry.remove(device_id)
+    forget(home, device_id)
+    voice.say(f"removed {device_id}")
