@@ -7,13 +7,16 @@ fits here and not there could not be moved.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from leafward.errors import InputError
 from leafward.wire.json_value import Json, read_json
+from leafward.wire.twin_stamps import Stamps, described, stamped
 
 VERSION = "$version"
+METADATA = "$metadata"
 # IoT Hub's bounds: bytes of a document, levels of objects, bytes of a key and of a text, and whole numbers.
 MAX_PROPERTIES = 32 * 1024
 MAX_TAGS = 8 * 1024
@@ -22,45 +25,81 @@ MAX_KEY = 1024
 MAX_TEXT = 4096
 MAX_INTEGER = 4503599627370496
 # Members that we add ourselves; clients send them back in whole documents.
-_OURS = frozenset({VERSION, "$metadata"})
+_OURS = frozenset({VERSION, METADATA})
+# What IoT Hub tells of an identity in its twin; a whole twin is sent back with it.
+_FACTS = frozenset(
+    {
+        "deviceId",
+        "moduleId",
+        "etag",
+        "version",
+        "deviceEtag",
+        "status",
+        "statusReason",
+        "statusUpdateTime",
+        "connectionState",
+        "connectionStateUpdatedTime",
+        "lastActivityTime",
+        "cloudToDeviceMessageCount",
+        "authenticationType",
+        "x509Thumbprint",
+        "modelId",
+        "capabilities",
+        "deviceScope",
+        "parentScopes",
+    }
+)
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One document and how often it was changed: 1 for an untouched one, as IoT Hub counts."""
+    """One document and how often it was changed: 1 for an untouched one, as IoT Hub counts.
+
+    `stamps` say when each property was written (`twin_stamps`).
+    """
 
     values: Document = field(default_factory=dict)
     version: int = 1
+    stamps: Stamps = field(default_factory=dict)
 
     def document(self) -> Document:
         """As clients see it. `$version` always stands in it: the SDKs fail without."""
         return {**self.values, VERSION: self.version}
 
-    def patched(self, patch: Mapping[str, Any], *, limit: int = MAX_PROPERTIES) -> "Section":
-        """With `patch` merged in. Raises `InputError` where the result is larger than `limit` bytes."""
-        return self._next(merge(self.values, patch), limit)
+    def for_service(self) -> Document:
+        """As services see it: with `$metadata` too."""
+        return {**self.values, METADATA: described(self.stamps), VERSION: self.version}
 
-    def replaced(self, values: Mapping[str, Any], *, limit: int = MAX_PROPERTIES) -> "Section":
+    def patched(self, patch: Mapping[str, Any], at: datetime, *, limit: int = MAX_PROPERTIES) -> "Section":
+        """With `patch` merged in at the moment `at`. Raises `InputError` for a result of more than `limit` bytes."""
+        return self._next(merge(self.values, patch), stamped(self.stamps, patch, at), limit)
+
+    def replaced(self, values: Mapping[str, Any], at: datetime, *, limit: int = MAX_PROPERTIES) -> "Section":
         """With other values altogether. Raises `InputError` where they are larger than `limit` bytes."""
-        return self._next(merge({}, values), limit)
+        return self._next(merge({}, values), stamped({}, values, at), limit)
 
-    def _next(self, values: Document, limit: int) -> "Section":
+    def _next(self, values: Document, stamps: Stamps, limit: int) -> "Section":
         size = len(json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode())
         if size > limit:
             raise InputError("the twin is too large", why=f"got {size} bytes, at most {limit} are kept")
-        return Section(values, self.version + 1)
+        return Section(values, self.version + 1, stamps)
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """The twin of one device or module. `tags` are the service's own, no device sees them; `etag` counts changes."""
+    """The twin of one device or module. `tags` are the service's own, no device sees them.
+
+    `etag` counts the service's changes: a device that reports every second does not void what a service has read.
+    `version` counts them all.
+    """
 
     desired: Section = Section()
     reported: Section = Section()
     tags: Document = field(default_factory=dict)
     etag: int = 1
+    version: int = 1
 
     def for_device(self) -> Document:
         """What a device or module gets: both documents."""
@@ -73,11 +112,15 @@ class Twin:
             names["moduleId"] = module_id
         return {
             **names,
-            "etag": f'"{self.etag}"',
-            "version": self.etag,
+            "etag": str(self.etag),
+            "version": self.version,
             "tags": self.tags,
-            "properties": {"desired": self.desired.document(), "reported": self.reported.document()},
+            "properties": {"desired": self.desired.for_service(), "reported": self.reported.for_service()},
         }
+
+    def reporting(self, patch: Mapping[str, Any], at: datetime) -> "Twin":
+        """After its device reported `patch`. Raises `InputError` for what becomes too large."""
+        return replace(self, reported=self.reported.patched(patch, at), version=self.version + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +131,24 @@ class ServicePatch:
     tags: Document | None = None
     whole: bool = False
 
-    def applied(self, twin: Twin) -> Twin:
-        """The twin after it. Raises `InputError` for what becomes too large or too deep."""
+    def applied(self, twin: Twin, at: datetime) -> Twin:
+        """The twin after it. Raises `InputError` for what becomes too large."""
         desired, tags = twin.desired, twin.tags
         if self.desired is not None or self.whole:
             wanted = self.desired or {}
-            desired = desired.replaced(wanted) if self.whole else desired.patched(wanted)
+            desired = desired.replaced(wanted, at) if self.whole else desired.patched(wanted, at)
         if self.tags is not None or self.whole:
             kept = Section(tags)
-            tags = (kept.replaced if self.whole else kept.patched)(self.tags or {}, limit=MAX_TAGS).values
-        return Twin(desired, twin.reported, tags, twin.etag + 1)
+            tags = (kept.replaced if self.whole else kept.patched)(self.tags or {}, at, limit=MAX_TAGS).values
+        return replace(twin, desired=desired, tags=tags, etag=twin.etag + 1, version=twin.version + 1)
+
+    def told(self, before: Twin, after: Twin) -> Document | None:
+        """What the device is told: the patch that takes it from `before` to `after`; None where nothing is its."""
+        if before.desired.version == after.desired.version:
+            return None
+        whole = self.whole or self.desired is None
+        patch = difference(before.desired.values, after.desired.values) if whole else self.desired
+        return {**(patch or {}), VERSION: after.desired.version}
 
 
 def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
@@ -116,6 +167,24 @@ def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> Document:
         else:
             merged[key] = value
     return merged
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Document:
+    """The patch with which `merge` makes `after` of `before`.
+
+    >>> difference({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4, "d": 3}})
+    {'a': None, 'b': {'c': 4}}
+    """
+    patch: Document = dict.fromkeys(sorted(before.keys() - after.keys()))
+    for key, value in after.items():
+        was = before.get(key)
+        if isinstance(was, dict) and isinstance(value, dict):
+            if below := difference(was, value):
+                patch[key] = below
+        # As text: to Python 1, 1.0 and True are the same.
+        elif key not in before or json.dumps(was, sort_keys=True) != json.dumps(value, sort_keys=True):
+            patch[key] = value
+    return patch
 
 
 def parse_patch(data: bytes) -> Document:
@@ -144,7 +213,7 @@ def parse_service_patch(data: bytes, *, whole: bool = False) -> ServicePatch:
     if not isinstance(properties, dict):
         raise InputError("the twin's properties are no object")
     # A whole twin as it was read comes back with what is not the service's to change: that is left as it is.
-    unknown = value.keys() - {"tags", "properties", "deviceId", "moduleId", "etag", "version"}
+    unknown = value.keys() - {"tags", "properties"} - _FACTS
     if unknown or properties.keys() - {"desired", "reported"}:
         raise InputError("the twin holds what is not known", why=f"got {', '.join(sorted(unknown)) or 'properties'}")
     if not whole and "reported" in properties:
@@ -153,6 +222,16 @@ def parse_service_patch(data: bytes, *, whole: bool = False) -> ServicePatch:
     return ServicePatch(
         None if desired is None else checked_patch(desired), None if tags is None else checked_patch(tags), whole
     )
+
+
+def parse_reported_patch(data: bytes) -> Document:
+    """A device's own `{"properties": {"reported": …}}` over HTTPS. Raises `InputError` for anything else in it."""
+    value = read_json(data, "twin")
+    properties = value.get("properties") if isinstance(value, dict) and value.keys() == {"properties"} else None
+    if not isinstance(properties, dict) or properties.keys() != {"reported"}:
+        hint = 'expected {"properties": {"reported": {…}}}'
+        raise InputError("a device changes its reported properties and nothing else", hint=hint)
+    return checked_patch(properties["reported"])
 
 
 def parse_etag(text: str | None) -> int | None:

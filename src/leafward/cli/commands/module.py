@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from leafward.cli import voice
+from leafward.cli import module_twin, voice
 from leafward.cli.options import home_option, json_option, yes_option
 from leafward.cli.service import system_clock
 from leafward.errors import NotFound
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 @click.group("module")
 def command() -> None:
-    """Modules of this edge: add, list, remove, run.
+    """Modules of this edge: add, list, remove, run, twin.
 
     \b
     Examples:
       leafward module add filter
       leafward module run filter -- python filter.py
     """
+
+
+command.add_command(module_twin.command)
 
 
 @command.command()
