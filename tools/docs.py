@@ -18,6 +18,7 @@ from cryptography.x509 import ObjectIdentifier
 
 from leafward import __version__
 from leafward.cli.main import COMMANDS, cli
+from leafward.doctor.pages import diagnosis_pages
 from leafward.hub.settings import Limits
 from leafward.manager.settings import DaemonSettings, DeviceSettings, EnrolmentSettings, RenewalSettings
 from leafward.pki.profile import NO_REV_AVAIL, Presence, Profile
@@ -28,6 +29,8 @@ from leafward.provisioning.settings import ProvisioningTable
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+# The folders whose every page is written here.
+GENERATED = ("commands", "profiles", "rules", "diagnoses")
 NOTE = "<!-- Written by tools/docs.py from the source; `make format` writes it again. -->\n\n"
 
 
@@ -43,6 +46,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     for rule in RULES:
         yield DOCS / "rules" / f"{rule.code}.md", rule_page(rule)
     yield DOCS / "rules" / "README.md", rules_index()
+    for name, text in diagnosis_pages(NOTE):
+        yield DOCS / "diagnoses" / name, text
 
 
 def command_page(command: click.Command, path: str, parent: click.Context) -> str:
@@ -145,9 +150,8 @@ def main() -> int:
     check = parser.parse_args().check
     wrong = list(complaints())
     expected = dict(pages())
-    stale = {path for folder in ("commands", "profiles", "rules") for path in (DOCS / folder).glob("*.md")} - set(
-        expected
-    )
+    written = (path for folder in GENERATED for path in (DOCS / folder).glob("*.md"))
+    stale = set(written) - set(expected)
     for path, text in expected.items():
         if check and (not path.exists() or path.read_text(encoding="utf-8") != text):
             wrong.append(f"{path.relative_to(ROOT)} is out of step with the source: make format")

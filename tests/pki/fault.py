@@ -34,6 +34,8 @@ class Fault:
     key: Any = None
     crls: list[x509.CertificateRevocationList] = field(default_factory=list)
     depth_below: int = 0
+    # What was sent, in its own order; empty where that is not the question.
+    presented: list[x509.Certificate] = field(default_factory=list)
     # False where no command of OpenSSL asks this question (private keys, a CA's room).
     openssl_can_tell: bool = True
 
@@ -48,6 +50,7 @@ class Fault:
             key=self.key,
             crls=tuple(self.crls),
             depth_below=self.depth_below,
+            presented=tuple(self.presented),
         )
 
 

@@ -1,5 +1,7 @@
 """Broken chains, named after their defect: a fault in one certificate, most often the hub's."""
 
+from datetime import UTC, datetime
+
 from cryptography import x509
 
 from tests.pki.chain_forge import (
@@ -211,3 +213,18 @@ def _() -> Fault:
     """the hub's organisation is no UTF-8"""
     hub = server(edge().workload_ca, subject=name("hub", o="broken name"))
     return whole(with_bytes(hub, b"broken name", b"broken \xff\xfe\xfd\xfc"), openssl_can_tell=False)
+
+
+@fault("key-past-its-date")
+def _() -> Fault:
+    """the root has RSA-2048 until 2040"""
+    return whole(server(root(key_kind="rsa-2048", not_after=datetime(2040, 1, 1, tzinfo=UTC))), "warning")
+
+
+@fault("name-constraint-violated/mail-in-the-subject")
+def _() -> Fault:
+    """the device CA is fenced to the mail addresses of a plant, and the subject has another (PKITS 4.13.29)"""
+    fence = x509.NameConstraints([x509.RFC822Name("plant.example")], None)
+    mail = x509.NameAttribute(x509.NameOID.EMAIL_ADDRESS, "somebody@elsewhere.example")
+    subject = x509.Name([*name(HOST), mail])
+    return whole(server(ca("fenced", edge().intermediate, extra=[(fence, True)]), subject=subject))

@@ -254,3 +254,41 @@ def _() -> Fault:
 def _() -> Fault:
     """somebody else signed the device CA's list"""
     return whole(edge().hub, crls=[crl(edge().device_ca, days=30, signing_key=key("x"))], openssl_can_tell=False)
+
+
+@fault("chain-out-of-order")
+def _() -> Fault:
+    """hub, device CA, workload CA, ...: two are sent the other way round"""
+    hub, workload, device, *above = edge().hub.line
+    return whole(edge().hub, "warning", presented=[hub, device, workload, *above])
+
+
+@fault("duplicate-certificate")
+def _() -> Fault:
+    """the workload CA is sent twice"""
+    hub, workload, *above = edge().hub.line
+    return whole(edge().hub, "info", presented=[hub, workload, workload, *above])
+
+
+@fault("unrelated-certificate-in-chain")
+def _() -> Fault:
+    """the root of another maker is sent too"""
+    return whole(edge().hub, "warning", presented=[*edge().hub.line, root("Other Root").certificate])
+
+
+@fault("duplicate-serial")
+def _() -> Fault:
+    """root (serial 7) -> intermediate (serial 7) -> hub: both were issued by the root"""
+    return whole(server(ca("Test Intermediate", root(serial=7), serial=7)), "warning")
+
+
+@fault("expires-soon")
+def _() -> Fault:
+    """the hub's certificate of 31 days has five left"""
+    return whole(server(edge().workload_ca), "warning", now=NOW + timedelta(days=25))
+
+
+@fault("development-certificate")
+def _() -> Fault:
+    """root of the convenience scripts -> hub"""
+    return whole(server(root("Azure IoT Hub CA Cert Test Only")), "info")

@@ -199,7 +199,8 @@ def test_rules_and_openssl(signers, hierarchy, tmp_path: Path, kind: str, key_ty
             key=key.public_key(),
             depth_below=int(kind == "device_ca"),
         )
-        assert check(context) == []
+        # The hierarchy was allowed to keep RSA-2048 past 2030.
+        assert {finding.code for finding in check(context)} <= {"key-past-its-date"}
         assert openssl_verify(chain, tmp_path, at=made.now) == "OK"
 
 

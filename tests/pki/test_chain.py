@@ -1,11 +1,14 @@
 """Chains: order, joining, splitting; nothing is judged here but who signed whom."""
 
 import hashlib
+import itertools
 import random
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +90,22 @@ def test_who_issued_whom(chain: Chain, hierarchy) -> None:
     candidates = [other.device_ca.chain.leaf, *chain]
     assert list(issuers_of(workload, candidates)) == [device]
     assert list(issuers_of(chain.top, candidates)) == [chain.top]
+
+
+_YEAR = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_signature_is_whole_octets() -> None:
+    """One bit turned over: the count of unused bits says 1. The library passes over it, OpenSSL's clients do not."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, *_YEAR)
+    # An unused bit has to be 0 (X.690 11.2.1), so it takes a signature that ends with one.
+    signed = (builder.sign(key, hashes.SHA256()) for _ in itertools.count())
+    good = next(certificate for certificate in signed if certificate.signature[-1] % 2 == 0)
+    der = bytearray(good.public_bytes(Encoding.DER))
+    der[-len(good.signature) - 1] = 1
+    assert is_self_signed(good)
+    assert not is_self_signed(x509.load_der_x509_certificate(bytes(der)))
 
 
 def test_self_issued_is_not_self_signed(hierarchy) -> None:

@@ -102,6 +102,14 @@ def test_damaged_pem(chain: Chain, break_it: Any, words: str) -> None:
         load_certificates(break_it(chain.to_pem()))
 
 
+def test_a_version_that_does_not_exist(chain: Chain) -> None:
+    """One bit of a good certificate, turned over by a disk."""
+    der = chain.leaf.public_bytes(Encoding.DER)
+    version = der.index(b"\xa0\x03\x02\x01\x02") + 4
+    with pytest.raises(EncodingError, match="version"):
+        load_certificates(der[:version] + b"\x0a" + der[version + 1 :])
+
+
 def test_der_with_something_after_it(chain: Chain) -> None:
     with pytest.raises(EncodingError):
         load_certificates(chain.leaf.public_bytes(Encoding.DER) + b"\0")

@@ -22,10 +22,14 @@ COMMANDS = {
     "messages": "the messages that the hub holds or has forwarded",
     "chain": "the hierarchy of a PEM file or of HOST:PORT, as a tree",
     "verify": "path validation with our policies",
+    "doctor": "why a leaf cannot connect: one cause, its evidence, who can mend it and how",
+    "trust": "the root in the trust stores of this machine",
     "ca": "the maker's authority: root, intermediates, device CAs, leaf certificates",
+    "certgen": "the convenience scripts' commands, bash and PowerShell",
     "manager": "the device's security manager, alone",
     "hub": "the hub, alone, and its routes",
-    "provisioning": "the provisioning service, alone",
+    "provisioning": "the provisioning service: run, CAs and their proof, registrations",
+    "enrolment": "which devices may admit themselves: add, list, update, disable, remove",
 }
 
 # As a shell counts a program that SIGINT ended.
@@ -38,6 +42,7 @@ Examples:
   leafward messages --follow                    what the leaf devices send
   leafward chain gateway.local:8883             the hierarchy that a hub presents
   leafward verify chain.pem --root root.pem --name gateway.local
+  leafward doctor gateway.local:8883 --root root.pem   why a leaf device cannot connect
 """
 
 

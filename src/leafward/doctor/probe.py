@@ -3,41 +3,17 @@
 import select
 import socket
 import time
-from dataclasses import dataclass
 
 from cryptography import x509
 from OpenSSL import SSL
 
-from leafward.errors import PeerUnavailable, UsageError
+from leafward.doctor.target_kinds import DEFAULT_PORT, Target, parse_target
+from leafward.errors import PeerUnavailable
 from leafward.pki.names import HostName, parse_host
 
-DEFAULT_PORT = 8883
+__all__ = ["DEFAULT_PORT", "Target", "parse_target", "presented_chain"]
+
 TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class Target:
-    """A server to look at: where it is, and the name a leaf would use."""
-
-    host: str
-    port: int
-    name: str
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_target(text: str, *, name: str | None = None) -> Target:
-    """`gateway.local:8883`, `192.0.2.1:8883`, `[2001:db8::1]:8883`. Raises `UsageError` for anything else.
-
-    >>> parse_target("[2001:db8::1]:8883").host
-    '2001:db8::1'
-    """
-    host, separator, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"{text!r} is neither a file nor HOST:PORT", hint=f"for a server write HOST:{DEFAULT_PORT}")
-    return Target(host, int(port), name or host)
 
 
 def presented_chain(target: Target, *, timeout: float = TIMEOUT) -> tuple[x509.Certificate, ...]:

@@ -11,6 +11,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.errors import EncodingError
 from leafward.pki.encoding import certificates_to_pem, load_certificates
@@ -30,7 +31,9 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
-    return True
+    # A signature is whole octets. The library passes over a count of unused bits that says otherwise (one bit turned
+    # over by a disk); OpenSSL cuts them off, and then no client accepts the certificate.
+    return certificate.public_bytes(Encoding.DER)[-len(certificate.signature) - 1] == 0
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:

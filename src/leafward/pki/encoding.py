@@ -26,6 +26,8 @@ from leafward.pki.pem import (
 )
 
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
+# What the library raises for bytes that are no certificate, request or list; the last is no ValueError.
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 def load_certificates(data: bytes) -> list[x509.Certificate]:
@@ -154,7 +156,7 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
         data = blocks[0].data
     try:
         return x509.load_der_x509_csr(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         why = "there are no bytes" if not data.strip() else str(error) or None
         hint = "make it again with the key it is for: openssl req -new -key KEY -out REQUEST"
         raise EncodingError("the certificate request does not decode", why=why, hint=hint) from error
@@ -175,14 +177,14 @@ def load_crls(data: bytes) -> list[x509.CertificateRevocationList]:
         ders = [block.data for block in blocks]
     try:
         return [x509.load_der_x509_crl(der) for der in ders]
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         raise EncodingError("the revocation list does not decode", why=str(error) or None) from error
 
 
 def _certificate(der: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except _UNREADABLE as error:
         why = "there are no bytes" if not der.strip() else str(error).strip() or None
         hint = "a certificate file is PEM (-----BEGIN CERTIFICATE-----) or DER"
         raise EncodingError(f"no certificate in {where}", why=why, hint=hint) from error
@@ -225,7 +227,7 @@ def _broken_key(data: bytes, encrypted: bool) -> EncodingError:
 def _is_certificate(der: bytes) -> bool:
     try:
         x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         return False
     return True
 

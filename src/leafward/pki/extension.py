@@ -26,7 +26,13 @@ def problem(certificate: x509.Certificate) -> str | None:
     """Why the extensions cannot be read; None where they can."""
     try:
         certificate.extensions  # noqa: B018 - reading is the test
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        ValueError,
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         return str(error) or type(error).__name__
     return None
 
@@ -37,7 +43,7 @@ def unreadable(certificate: x509.Certificate) -> str | None:
         for one in (certificate.subject, certificate.issuer):
             one.public_bytes()
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.version
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         return str(error) or type(error).__name__
     return None
 

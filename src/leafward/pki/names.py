@@ -24,6 +24,8 @@ MAX_ID = 128  # characters of a device or module id, as IoT Hub has it
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 # The characters of IoT Hub's registry. '/', '+' and '#' are not among them: they have a meaning in MQTT topics.
 _ID = re.compile(r"[A-Za-z0-9.%_*?!(),:=@$'-]+")
+# Of the provisioning service: the last is a letter, a digit or a dash; case does not matter.
+_REGISTRATION_ID = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]")
 _PRINTABLE_STRING = re.compile(r"[A-Za-z0-9 '()+,./:=?-]+")  # X.680 section 41.4
 
 
@@ -83,6 +85,14 @@ def parse_device_id(text: str) -> str:
 def parse_module_id(text: str) -> str:
     """A module id, as it stands ("$edgeHub"). Raises `NameFormatError`."""
     return _parse_id(text, "module id")
+
+
+def parse_registration_id(text: str) -> str:
+    """A registration id, or an enrolment group's, as it stands; case does not matter. Raises `NameFormatError`."""
+    if not _REGISTRATION_ID.fullmatch(text):
+        why = "expected 1 to 128 letters, digits and - . _ : with a letter, a digit or a dash at the end"
+        raise NameFormatError(f"{text[:128]!r} is no registration id", why=why)
+    return text
 
 
 def parse_common_name(text: str) -> str:

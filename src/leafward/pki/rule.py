@@ -64,7 +64,8 @@ class Context:
     `chain` is leaf first. `anchors` are the roots the verifier trusts; empty means not known, and rules about trust
     say nothing then (`verify` never asks without anchors). `host` is the name the client used; `now` is aware UTC;
     `key` is the public half of the private key kept for the leaf; `depth_below` is, for the purpose "ca", how many
-    further CAs are to hang below the chain's first certificate.
+    further CAs are to hang below the chain's first certificate. `presented` is what a peer sent, in its own order and
+    with whatever else was in it; empty where nobody sent anything, and rules about the order say nothing then.
     """
 
     chain: Chain
@@ -75,6 +76,7 @@ class Context:
     key: PublicKey | None = None
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     depth_below: int = 0
+    presented: tuple[x509.Certificate, ...] = ()
 
     @cached_property
     def path(self) -> tuple[x509.Certificate, ...]:
@@ -101,6 +103,11 @@ class Context:
         """Every certificate of the path that has to sign one, nearest to the leaf first."""
         return self.path if self.purpose == "ca" else self.path[1:]
 
+    @property
+    def presenter(self) -> Who:
+        """Who can mend what is sent, whoever made the certificates."""
+        return "leaf" if self.purpose == "client" else "operator"
+
     @cached_property
     def _roles(self) -> dict[x509.Certificate, str]:
         try:
@@ -125,7 +132,7 @@ _REISSUE = {
     "root_ca": "leafward ca init",
     "intermediate_ca": "leafward ca intermediate",
     "device_ca": "leafward ca device",
-    "workload_ca": "leafward manager rotate",
+    "workload_ca": "leafward manager rotate workload",
 }
 
 

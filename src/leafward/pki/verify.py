@@ -25,14 +25,16 @@ from leafward.pki.extension import unreadable
 from leafward.pki.library_policy import client_policies, code_of, library_subject, message_of
 from leafward.pki.names import Host
 from leafward.pki.paths import MAX_PATH, Path, Pool, candidate_paths, is_anchor, likeliest_path
-from leafward.pki.rule import Context, Finding, Purpose
-from leafward.pki.rules import check, rule
+from leafward.pki.rule import Context, Finding, Purpose, Step
+from leafward.pki.rules import RULES, check, rule
 
 MAX_CHAIN = MAX_PATH
 MAX_ANCHORS = 1000  # a system's store has 150 or so
 MAX_INTERMEDIATES = 1000
 MAX_CRLS = 1000
 REMEMBERED_ANCHORS = 8
+# Without those that only advise, and neither refuse nor stop an issuer: a hub asks at every connection.
+_DECISIVE = tuple(one for one in RULES if one.at_issue or one.step is not Step.ADVICE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def _judge_path(question: Context, path: Path, roots: Pool) -> Verdict:
     # A path that ends well is judged by its own root alone: 150 others have nothing to say about it.
     anchors = path[-1:] if is_anchor(path[-1], roots) else roots.certificates
     context = replace(question, chain=Chain(path), anchors=anchors)
-    findings = check(context)
+    findings = check(context, _DECISIVE)
     error = next((finding for finding in findings if finding.severity == "error"), None)
     if error is not None:
         return Verdict(False, error.reason, error.code)

@@ -1,10 +1,8 @@
 """`leafward verify`: path validation with our policies. Exit code 0 valid, 1 not."""
 
 import json
-import re
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from leafward import disk
 from leafward.cli import voice
 from leafward.cli.options import checked_by, json_option
 from leafward.cli.service import system_clock
+from leafward.cli.times import checked_time, parse_time
 from leafward.errors import InputError, LeafwardError, UsageError
 
 if TYPE_CHECKING:
@@ -23,28 +22,6 @@ if TYPE_CHECKING:
 
 NOT_VALID = 1
 BATCH_KEYS = {"chain", "root", "intermediates", "name", "purpose", "at", "crl"}
-
-
-# RFC 3339 section 5.6; `fromisoformat` takes more than that.
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-
-
-def _time(text: str) -> datetime:
-    try:
-        if not _RFC3339.fullmatch(text):
-            raise ValueError
-        return datetime.fromisoformat(text.upper())
-    except ValueError as error:
-        raise InputError(f"{text!r} is no time", why="expected RFC 3339, as 2030-01-01T00:00:00Z") from error
-
-
-def _checked_time(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    try:
-        if value is not None:
-            _time(value)
-    except InputError as error:
-        raise UsageError(error.what, why=error.why) from error
-    return value
 
 
 @click.command("verify")
@@ -58,7 +35,7 @@ def _checked_time(_context: click.Context, _parameter: click.Parameter, value: s
     help="The name or address that the certificate must carry.",
 )
 @click.option("--purpose", type=click.Choice(["server", "client"]), default="server", show_default=True)
-@click.option("--at", metavar="RFC3339", callback=_checked_time, help="The time to judge by; default: now.")
+@click.option("--at", metavar="RFC3339", callback=checked_time, help="The time to judge by; default: now.")
 @click.option("--crl", metavar="FILE", help="Revocation lists of the issuers.")
 @click.option("--batch", is_flag=True, help="Read one JSON object a line with these keys, answer one a line.")
 @json_option
@@ -134,7 +111,7 @@ def _verify(question: Mapping[str, str]) -> "Verdict":
     return verify(
         Chain(tuple(presented)),
         _certificates(question["root"]),
-        now=_time(question["at"]) if "at" in question else system_clock(),
+        now=parse_time(question["at"]) if "at" in question else system_clock(),
         name=parse_host(question["name"]) if "name" in question else None,
         purpose="client" if purpose == "client" else "server",
         intermediates=more,

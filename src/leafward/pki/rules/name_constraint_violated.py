@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from leafward.pki.constraints import name_text, violation
 from leafward.pki.extension import common_names, value
@@ -45,6 +46,9 @@ def check(context: Context) -> Iterator[Finding]:
 def _names(certificate: x509.Certificate, *, is_leaf: bool) -> Iterator[x509.GeneralName]:
     if certificate.subject.rdns:
         yield x509.DirectoryName(certificate.subject)
+    for mail in certificate.subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS):
+        # Old certificates have the address in the subject; a fence for addresses holds there too (RFC 5280 4.2.1.10).
+        yield x509.RFC822Name._init_without_validation(str(mail.value))  # noqa: SLF001 - it may be no address
     alternative = value(certificate, x509.SubjectAlternativeName) or ()
     yield from alternative
     if is_leaf and not any(isinstance(one, x509.DNSName) for one in alternative):

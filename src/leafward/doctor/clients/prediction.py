@@ -1,0 +1,85 @@
+"""What a client is predicted to say. A model may say more than the engine's findings: each stack has its own order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from cryptography import x509
+
+from leafward.doctor.case import MOST_PRESENTED, Case
+from leafward.doctor.live_evidence import LiveEvidence
+from leafward.pki.extension import unreadable
+from leafward.pki.names import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`accepts` None: it cannot be told, and `message` says why. Else `message` is what the client shows, "" for none."""
+
+    accepts: bool | None
+    message: str = ""
+
+    @classmethod
+    def refuses(cls, message: str) -> "Prediction":
+        """It refuses, in these words."""
+        return cls(False, message)
+
+
+ACCEPTS = Prediction(True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What a client has before it: what is sent, whom it trusts, the name it uses, and its clock."""
+
+    sent: tuple[x509.Certificate, ...]
+    anchors: tuple[x509.Certificate, ...]
+    host: Host
+    case: Case = field(repr=False)
+
+    @property
+    def leaf(self) -> x509.Certificate:
+        """The server's own certificate."""
+        return self.sent[0]
+
+
+Judge: TypeAlias = Callable[[Shown], Prediction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A stack: its name, which versions were measured, and its model. `versions`: the TLS versions that it speaks."""
+
+    name: str
+    measured: str
+    judge: Judge = field(repr=False)
+    versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+
+    def predict(self, case: Case) -> Prediction:
+        """What this client says in a case. Never raises for what is in it."""
+        if isinstance(case.live, LiveEvidence) and (reached := self._reached(case.live)) is not None:
+            return reached
+        if case.purpose != "server":
+            return Prediction(None, "it judges servers only")
+        if not case.presented:
+            return Prediction(None, "there is no certificate")
+        if not case.anchors:
+            return Prediction(None, "it is not known which roots it trusts: --root FILE")
+        if case.host is None:
+            return Prediction(None, "it is not known by which name it connects: --name HOST")
+        sent = case.presented[:MOST_PRESENTED]
+        if any(unreadable(one) for one in (*sent, *case.anchors)):
+            return Prediction(None, "a certificate cannot be read; stacks differ in what they make of that")
+        return self.judge(Shown(sent=sent, anchors=case.anchors, host=case.host, case=case))
+
+    def _reached(self, seen: LiveEvidence) -> Prediction | None:
+        """What comes before the certificates; None where they are what counts."""
+        if seen.first.step in ("resolve", "connect") or seen.first.end in ("not-tls", "timeout") or seen.spoken:
+            return Prediction.refuses(f"no handshake: {seen.spoken or seen.first.end}")
+        looks = [one for one in (seen.attempt(version) for version in self.versions) if one is not None]  # type: ignore[arg-type]  # versions are those
+        if looks and all(one.step == "handshake" and one.end in ("alert", "older-tls", "closed") for one in looks):
+            last = looks[-1]
+            if last.chain and last.asked:  # it is refused after it has judged the chain
+                return None
+            return Prediction.refuses(last.alert.name if last.alert is not None else last.end)
+        return None

@@ -1,0 +1,102 @@
+"""The real clients: each is asked about the cases, and answers in its own words; "" where it accepts."""
+
+import re
+import shutil
+import ssl
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tests.doctor.stack_cases import Shown
+from tests.oracles.buffers import StandardEnd, shake_hands
+from tests.oracles.processes import ask_each, run
+from tests.oracles.stand import ask_program, write
+
+PROGRAMS = Path(__file__).parent / "programs"
+ORACLES = Path(__file__).parents[1] / "oracles" / "programs"
+PYTHON_313 = Path("/root/.pyenv/versions/3.13.0/bin/python3.13")
+
+Cases = Sequence[tuple[str, Shown]]
+Ask = Callable[[Cases, Path], list[str]]
+
+
+def pem(certificates: Sequence[x509.Certificate]) -> bytes:
+    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+
+def openssl(cases: Cases, folder: Path) -> list[str]:
+    """`openssl verify` as a TLS client of Debian's level: the first error, as "NUMBER text"."""
+
+    def verify(one: tuple[str, Shown]) -> str:
+        shown = one[1]
+        command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-auth_level", "2", "-purpose", "sslserver"]
+        command += ["-CAfile", str(write(pem(shown.anchors), folder))]
+        command += ["-verify_ip" if shown.host[0].isdigit() else "-verify_hostname", shown.host]
+        command += ["-untrusted", str(write(pem(shown.chain), folder)), str(write(pem(shown.chain[:1]), folder))]
+        code, said = run(command)
+        found = re.search(r"error (\d+) at \d+ depth lookup: ?(.*)", said)
+        return "" if code == 0 else f"{found[1]} {found[2]}" if found else said
+
+    return ask_each(cases, verify)
+
+
+def python(cases: Cases, _folder: Path) -> list[str]:
+    """This Python's `ssl.create_default_context`."""
+
+    def judging(case):
+        context = ssl.create_default_context(cadata=pem([case.anchor]).decode())
+        return StandardEnd(context, case.host)
+
+    return [shake_hands(shown.for_stand(label), judging) for label, shown in cases]
+
+
+def _program(command: Sequence[str]) -> Ask:
+    def ask(cases: Cases, folder: Path) -> list[str]:
+        stand = [shown.for_stand(label) for label, shown in cases]
+        return [one.removeprefix("refused: ") for one in ask_program(command, stand, stand[0], folder)]
+
+    return ask
+
+
+def strict(cases: Cases, folder: Path) -> list[str]:
+    return _program([str(PYTHON_313), str(PROGRAMS / "strict.py")])(cases, folder)
+
+
+def node(cases: Cases, folder: Path) -> list[str]:
+    return _program(["node", str(ORACLES / "handshake.js")])(cases, folder)
+
+
+def java(cases: Cases, folder: Path) -> list[str]:
+    return _program(["java", "-XX:+UseSerialGC", str(ORACLES / "Validate.java")])(cases, folder)
+
+
+def gnutls(cases: Cases, folder: Path) -> list[str]:
+    """`certtool --verify`, whose sentences are those of `gnutls_certificate_verification_status_print`."""
+
+    def certtool(one: tuple[str, Shown]) -> str:
+        shown = one[1]
+        command = ["certtool", "--verify", "--load-ca-certificate", str(write(pem(shown.anchors), folder))]
+        command += ["--infile", str(write(pem(shown.chain), folder)), "--verify-hostname", shown.host]
+        code, said = run([*command, "--verify-purpose", "1.3.6.1.5.5.7.3.1"])
+        found = re.search(r"Chain verification output: (.*)", said)
+        words = found[1].strip() if found else said
+        return "" if code == 0 and words.startswith("Verified") else words
+
+    return ask_each(cases, certtool)
+
+
+def small(program: str) -> Ask:
+    """mbedTLS or wolfSSL, by the C program that was compiled."""
+    return _program([program])
+
+
+def is_there(name: str) -> bool:
+    """Whether a tool is installed."""
+    return shutil.which(name) is not None
+
+
+def version_of(command: Sequence[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")[0]
