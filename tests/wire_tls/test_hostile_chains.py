@@ -19,7 +19,7 @@ from OpenSSL import SSL
 
 from leafward.errors import EncodingError
 from leafward.pki.link import Link
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel, lowlevel_callbacks
 from leafward.wire.tls.context import TlsContext
 
 BITS = 2048
@@ -123,14 +123,14 @@ def test_a_long_chain_costs_no_more_than_a_short_one(context: Any) -> None:
     key = rsa.generate_private_key(65537, 4096)
     certificates = chain(16, key, LEAF_KEY)
     verified: list[int] = []
-    stack = lowlevel._chain_built
+    stack = lowlevel_callbacks._chain_built
 
     def counted(store_context: Any) -> Any:
         verified.append(len(stack(store_context)))
         return stack(store_context)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lowlevel, "_chain_built", counted)
+        patch.setattr(lowlevel_callbacks, "_chain_built", counted)
         server, _ = shake_hands(context, certificates, LEAF_KEY)
     assert set(verified) == {2}
     assert server.peer_certificates() == tuple(certificates)

@@ -1,7 +1,8 @@
 """The order of judgement: who a peer says it is, then the one credential it brought, else nothing.
 
-A password is judged as a SAS token, and only without one the client certificate; a peer with neither is refused. The
-caller tells the peer no more than "no".
+A password is judged as a SAS token, and only without one the client certificate; a peer with neither is refused. A
+login through a child gateway is judged by that gateway's credential (`nested_authenticator.py`). The caller tells the
+peer no more than "no".
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from datetime import datetime
 from cryptography import x509
 
 from leafward.errors import LeafwardError
+from leafward.hub.nested_authenticator import NestedAuthenticator
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
 from leafward.hub.sas_authenticator import SasAuthenticator
@@ -24,9 +26,10 @@ Certificates = Callable[[], Sequence[x509.Certificate]]
 class Authenticator:
     """Judges MQTT logins and HTTPS requests alike."""
 
-    def __init__(self, sas: SasAuthenticator, x509_: X509Authenticator) -> None:
+    def __init__(self, sas: SasAuthenticator, x509_: X509Authenticator, nested: NestedAuthenticator) -> None:
         self._sas = sas
         self._x509 = x509_
+        self._nested = nested
 
     def login(
         self, username: str | None, client_id: str, password: bytes | None, certificates: Certificates, now: datetime
@@ -38,13 +41,17 @@ class Authenticator:
             login = Login.parse(username, client_id)
         except LeafwardError as error:
             return Refusal("login-malformed", str(error))
-        if login.auth_chain:
-            return Refusal("nested-edge", "a login on behalf of a device below is not supported")
         try:
             text = None if password is None else password.decode("utf-8")
         except UnicodeDecodeError:
             return Refusal("sas-malformed", "the password is not UTF-8")
+        if login.auth_chain:
+            return self._nested.admit(login, text, now)
         return self.credential(login.device_id, login.module_id, text, certificates, now)
+
+    def opens(self, certificates: Sequence[x509.Certificate], now: datetime) -> bool:
+        """Whether a presented chain, leaf first, would let a device in that is registered for it by its CA."""
+        return self._x509.opens(certificates, now)
 
     def credential(
         self, device_id: str, module_id: str | None, token: str | None, certificates: Certificates, now: datetime

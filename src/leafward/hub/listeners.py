@@ -4,6 +4,7 @@ We accept by ourselves: an event loop's own server knows nothing of a connection
 until then nobody would count it.
 
     accept -> Gate: too many? reset -> TLS handshake, with a deadline -> the protocol -> closed: out of the Gate
+                                       `-> it fails: `HandshakeWatch` notes who it was and why
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from leafward.errors import Busy, LeafwardError, StoreError
+from leafward.hub.failures_handshakes import Attempt, HandshakeWatch
 from leafward.hub.gate import Gate, Ticket
 from leafward.hub.log_budget import LogBudget
 from leafward.hub.settings import Limits
@@ -40,13 +42,21 @@ class Listener:
     """One bound socket, accepting until `close`. Made by `listen`."""
 
     def __init__(
-        self, listening: socket.socket, protocol: NewProtocol, *, tls: TlsContext, limits: Limits, gate: Gate
+        self,
+        listening: socket.socket,
+        protocol: NewProtocol,
+        *,
+        tls: TlsContext,
+        limits: Limits,
+        gate: Gate,
+        watch: HandshakeWatch,
     ) -> None:
         self._listening = listening
         self._protocol = protocol
         self._tls = tls
         self._limits = limits
         self._gate = gate
+        self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._handshakes: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
@@ -83,15 +93,17 @@ class Listener:
             if ticket is None:
                 _reset(connection)
                 continue
-            handshake = self._loop.create_task(self._shake_hands(connection, ticket))
+            handshake = self._loop.create_task(self._shake_hands(connection, ticket, str(address[0])))
+            ticket.give_up = handshake.cancel
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
 
-    async def _shake_hands(self, connection: socket.socket, ticket: Ticket) -> None:
-        """Until the connection is its protocol's; one that fails before has been reported by the TLS context."""
+    async def _shake_hands(self, connection: socket.socket, ticket: Ticket, address: str) -> None:
+        """Until the connection is its protocol's; one that fails before is noted by the watch."""
+        attempt = self._watch.begin(address)
         try:
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(ticket.leave),
+                lambda: self._protocol(lambda: _lost(attempt, ticket)),
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._limits.handshake_timeout,
@@ -99,10 +111,14 @@ class Listener:
             )
         except BaseException as error:
             ticket.leave()
+            attempt.gone(given_up=not isinstance(error, Exception))
             if not isinstance(error, Exception):
                 raise
             if not isinstance(error, OSError) and self._budget.take():
                 logger.exception("a fault of ours ends a handshake")
+        else:
+            ticket.established()
+            attempt.done()
 
     def _failed(self, error: OSError) -> None:
         """The kernel gives no connection; it keeps those that wait."""
@@ -125,6 +141,7 @@ def listen(
     tls: TlsContext,
     limits: Limits,
     gate: Gate,
+    watch: HandshakeWatch,
     option: str,
 ) -> Listener:
     """A TLS listener on address `bind` and the first of `ports` that can be bound; 0 lets the system choose one.
@@ -139,7 +156,7 @@ def listen(
         except OSError as error:
             failure = _told(error, bind, port, option)
         else:
-            return Listener(listening, protocol, tls=tls, limits=limits, gate=gate)
+            return Listener(listening, protocol, tls=tls, limits=limits, gate=gate, watch=watch)
     raise failure or StoreError("no port to listen on", hint=f"give {option}")
 
 
@@ -156,6 +173,12 @@ def _bound(bind: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _lost(attempt: Attempt, ticket: Ticket) -> None:
+    """A connection that was its protocol's is closed."""
+    ticket.leave()
+    attempt.lost()
 
 
 def _reset(connection: socket.socket) -> None:

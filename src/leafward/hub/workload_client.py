@@ -6,7 +6,7 @@ growing pauses; later a call that is refused because a new manager does not know
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,19 @@ from leafward.errors import AccessDenied, EncodingError, LeafwardError, NotFound
 from leafward.pki.chain import Chain
 from leafward.pki.encoding import load_certificates, load_private_key
 from leafward.store.home import Home
-from leafward.wire import management_api, workload_api
+from leafward.wire import management_api, rotation, server_sent_events, workload_api
 from leafward.wire.api_fields import Fields
 from leafward.wire.api_version import LATEST
 from leafward.wire.management_api import ModuleEnvironment
+from leafward.wire.rotation import HubVerdict
 from leafward.wire.workload_api import CertificateResponse, ServerCertificateRequest
 
 logger = logging.getLogger(__name__)
 
 MODULE = "$edgeHub"
 CALL_SECONDS = 10.0
+# The manager writes a comment each minute on a stream that has nothing to tell.
+SILENCE_SECONDS = 150.0
 # How long to wait for the manager at the start: longer than its own first start, which makes every key and certificate.
 PATIENCE_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
@@ -102,12 +105,42 @@ class WorkloadClient:
         body = await self._call(self._workload, "GET", workload_api.TRUST_BUNDLE)
         return load_certificates(workload_api.parse_trust_bundle(body))
 
+    async def changes(self) -> AsyncIterator[str]:
+        """The kinds of what changes, as the manager tells; the first is "open", from when on nothing is missed.
+
+        Ends with the stream. Raises `PeerUnavailable`, `AccessDenied`, `NotFound` or `ProtocolError`.
+        """
+        # A manager that was started anew does not know us, and would tell us nothing that is ours.
+        await self.attach()
+        url = f"http://manager{server_sent_events.PATH}?api-version={LATEST}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CALL_SECONDS, sock_read=SILENCE_SECONDS)
+        connector = aiohttp.UnixConnector(path=str(self._workload))
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, timeout=timeout) as session,
+                session.get(url) as response,
+            ):
+                if response.status != 200:
+                    raise _refused(response.status, server_sent_events.PATH, await _whole(response.content))
+                yield "open"
+                decoder = server_sent_events.Decoder()
+                async for piece in response.content.iter_any():
+                    for event in decoder.receive(piece):
+                        yield event.kind
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise PeerUnavailable("the manager's events end", why=str(error), hint="leafward manager run") from error
+
+    async def report(self, verdict: HubVerdict) -> None:
+        """Tells the manager what the hub found. Raises as `server_certificate`."""
+        path = workload_api.path(rotation.VERDICT, MODULE, self._generation_id)
+        await self._call(self._workload, "POST", path, verdict.to_json())
+
     async def _ask_for_certificate(self) -> bytes:
         path = workload_api.path(workload_api.SERVER_CERTIFICATE, MODULE, self._generation_id)
         return await self._call(self._workload, "POST", path, ServerCertificateRequest(self._hostname).to_json())
 
     async def _call(self, socket: Path, method: str, path: str, body: bytes | None = None) -> bytes:
-        """One call on a connection of its own: there is one a minute, and none may be stale."""
+        """One call on a connection of its own: there are few, and none may be stale."""
         url = f"http://manager{path}?api-version={LATEST}"
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
         try:

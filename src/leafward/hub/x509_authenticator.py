@@ -6,7 +6,7 @@ means anything is decided here, by what the registry says of the device.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from leafward.errors import LeafwardError
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
+from leafward.hub.revocation import CertificateId, id_of
 from leafward.pki import extension
 from leafward.pki.chain import Chain
 from leafward.pki.names import common_name
@@ -69,9 +70,13 @@ class Trust:
 class X509Authenticator:
     """Judges client certificates. `trust` gives the anchors of this moment: the manager may change them."""
 
-    def __init__(self, registry: Registry, trust: Callable[[], Trust]) -> None:
+    def __init__(
+        self, registry: Registry, trust: Callable[[], Trust], *, revoked: Callable[[Iterable[CertificateId]], bool]
+    ) -> None:
+        """`revoked` says whether one of these certificates is (`Revocations.any_of`)."""
         self._registry = registry
         self._trust = trust
+        self._revoked = revoked
 
     def admit(
         self, device_id: str, module_id: str | None, certificates: Sequence[x509.Certificate], now: datetime
@@ -80,46 +85,80 @@ class X509Authenticator:
         if module_id is not None:
             return Refusal("module-with-certificate", "a module signs in with its key, not with a certificate")
         identity = self._registry.get(device_id)
-        if identity is None:
-            return Refusal("device-unknown", "not in the registry")
-        if not identity.enabled:
-            return Refusal("device-disabled", "disabled in the registry")
         try:
             validity = Validity.of(certificates[0])
-            refusal = self._judge(identity, validity, certificates, now)
+            judgement = self._judge(device_id, identity, validity, certificates, now)
         except LeafwardError as error:
             return Refusal("certificate-malformed", str(error))
-        if refusal is not None:
-            return refusal
-        return Peer(device_id, None, validity.not_after, (identity,))
+        if isinstance(judgement, Refusal) or identity is None:
+            return judgement if isinstance(judgement, Refusal) else Refusal("device-unknown", "not in the registry")
+        return Peer(device_id, None, validity.not_after, (identity,), proved=judgement)
+
+    def opens(self, certificates: Sequence[x509.Certificate], now: datetime) -> bool:
+        """Whether a device registered as x509-ca, under the leaf's name, would be let in with these, leaf first."""
+        try:
+            name = common_name(certificates[0].subject) if certificates else None
+            path = None if name is None else self._path(name, certificates, now)
+        except LeafwardError:
+            return False
+        return path is not None and not isinstance(path, Refusal) and not self._revoked(map(id_of, path))
 
     def _judge(
-        self, identity: Identity, validity: Validity, certificates: Sequence[x509.Certificate], now: datetime
-    ) -> Refusal | None:
-        leaf = certificates[0]
-        if identity.auth == "sas":
-            return Refusal("credential-of-other-type", "a certificate for a device that is registered for SAS")
+        self,
+        device_id: str,
+        identity: Identity | None,
+        validity: Validity,
+        certificates: Sequence[x509.Certificate],
+        now: datetime,
+    ) -> Refusal | tuple[CertificateId, ...]:
+        """What was proved, or why not. Whoever is refused after the dates has cost a path validation: how long a
+        refusal takes tells nobody which ids exist, nor how they prove themselves."""
+        refusal = _not_for_certificates(identity)
         if not validity.contains(now):
             code = "certificate-expired" if now > validity.not_after else "certificate-not-yet-valid"
-            return Refusal(code, f"valid {validity.not_before} to {validity.not_after}, it is {now}")
-        if identity.auth == "x509-thumbprint":
-            return _wrong_thumbprint(identity, leaf)
-        return self._wrong_chain(identity, certificates, now)
+            return refusal or Refusal(code, f"valid {validity.not_before} to {validity.not_after}, it is {now}")
+        if refusal is None and identity is not None and identity.auth == "x509-thumbprint":
+            refusal = _wrong_thumbprint(identity, certificates[0])
+            if refusal is None:
+                return self._standing((id_of(certificates[0]),))
+        path = self._path(device_id, certificates, now)
+        if refusal is not None:
+            return refusal
+        if isinstance(path, Refusal):
+            return path
+        return self._standing(tuple(map(id_of, path)))
 
-    def _wrong_chain(
-        self, identity: Identity, certificates: Sequence[x509.Certificate], now: datetime
-    ) -> Refusal | None:
+    def _standing(self, proved: tuple[CertificateId, ...]) -> Refusal | tuple[CertificateId, ...]:
+        if self._revoked(proved):
+            return Refusal("certificate-revoked", "it, or a CA above it, was taken back: on a list, or by a wipe")
+        return proved
+
+    def _path(
+        self, device_id: str, certificates: Sequence[x509.Certificate], now: datetime
+    ) -> Refusal | Sequence[x509.Certificate]:
+        """The path to an anchor, leaf first, of a certificate that may speak for this device; or why there is none."""
         leaf, trust = certificates[0], self._trust()
         name = common_name(leaf.subject)
-        if name != identity.device_id:
-            return Refusal("common-name-not-device-id", f"got {name!r}, expected {identity.device_id!r}")
+        if name != device_id:
+            return Refusal("common-name-not-device-id", f"got {name!r}, expected {device_id!r}")
         if extension.says_ca(leaf):
             return Refusal("leaf-is-a-ca", "a CA certificate is no device's own")
         verdict = verify(Chain.of(leaf, *certificates[1:]), trust.anchors, now=now, purpose="client")
-        if not verdict.valid:
+        if not verdict.valid or verdict.path is None:
             code = verdict.rule or "root-not-trusted"
             return Refusal(_CLIENT_CODES.get(code, code), verdict.reason or "no path to the trust bundle")
-        return trust.wrong_issuer(verdict.path or ())
+        return trust.wrong_issuer(verdict.path) or verdict.path
+
+
+def _not_for_certificates(identity: Identity | None) -> Refusal | None:
+    """Why the registry has nobody of this id who may come with a certificate."""
+    if identity is None:
+        return Refusal("device-unknown", "not in the registry")
+    if not identity.enabled:
+        return Refusal("device-disabled", "disabled in the registry")
+    if identity.auth == "sas":
+        return Refusal("credential-of-other-type", "a certificate for a device that is registered for SAS")
+    return None
 
 
 def _wrong_thumbprint(identity: Identity, leaf: x509.Certificate) -> Refusal | None:

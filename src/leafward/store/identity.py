@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from leafward.errors import InputError
+from leafward.pki.names import parse_device_id
 
 AuthType = Literal["sas", "x509-ca", "x509-thumbprint"]
 AUTH_TYPES: tuple[AuthType, ...] = get_args(AuthType)
@@ -22,7 +23,8 @@ class Identity:
     `generation_id` differs between two identities that had the same id one after the other. Keys are raw bytes (16 to
     64), thumbprints SHA-256 or SHA-1 of the certificate's DER in hexadecimal, kept in lower case. What the kind of
     authentication does not use must be None, and what it needs must be there: at least the primary one of two.
-    `created` is aware; it is kept in UTC to the microsecond.
+    `created` is aware; it is kept in UTC to the microsecond. `parent`: the device id of the gateway that this device
+    is behind, where that is a child of this one; None for what connects here itself. Modules have none.
 
     Raises `InputError` for anything else.
     """
@@ -37,6 +39,7 @@ class Identity:
     primary_thumbprint: str | None
     secondary_thumbprint: str | None
     created: datetime
+    parent: str | None = None
 
     def __post_init__(self) -> None:
         if self.auth not in AUTH_TYPES:
@@ -47,6 +50,7 @@ class Identity:
         self._check_pair("thumbprint", "x509-thumbprint", self.primary_thumbprint, self.secondary_thumbprint)
         _check_key(self.primary_key)
         _check_key(self.secondary_key)
+        self._check_parent()
         object.__setattr__(self, "primary_thumbprint", parse_thumbprint(self.primary_thumbprint))
         object.__setattr__(self, "secondary_thumbprint", parse_thumbprint(self.secondary_thumbprint))
 
@@ -54,6 +58,14 @@ class Identity:
     def label(self) -> str:
         """`device` or `device/module`, as a client names itself."""
         return self.device_id if self.module_id is None else f"{self.device_id}/{self.module_id}"
+
+    def _check_parent(self) -> None:
+        if self.parent is None:
+            return
+        if self.module_id is not None:
+            raise InputError(f"{self.label} has a parent", why="a module is where its device is")
+        if parse_device_id(self.parent).lower() == self.device_id.lower():
+            raise InputError(f"{self.label} is its own parent", hint="name the gateway that it is behind")
 
     def _check_pair(self, what: str, auth: AuthType, primary: object, secondary: object) -> None:
         if self.auth == auth and primary is None:

@@ -5,20 +5,21 @@ of a SAS token is compared without case: one's token would open the other's door
 """
 
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from leafward.errors import AlreadyExists, Damaged, LeafwardError, NotFound
+from leafward.errors import AlreadyExists
 from leafward.pki.names import parse_device_id, parse_module_id
 from leafward.store.database import open_database, reader, told_of
 from leafward.store.identity import AuthType, Identity
+from leafward.store.identity_rows import FIELDS, identity_of, refuse_taken, row_of, unknown
+from leafward.store.migrations import Migration
 
 __all__ = ["AuthType", "Identity", "Registry", "metadata"]
 
@@ -38,16 +39,22 @@ _identities = sa.Table(
     sa.Column("primary_thumbprint", sa.Text),
     sa.Column("secondary_thumbprint", sa.Text),
     sa.Column("created", sa.BigInteger, nullable=False),  # microseconds since 1970, UTC
+    sa.Column("parent", sa.Text),  # since version 2: the gateway below this one that a device is behind
     sa.UniqueConstraint("device_folded", "module_folded"),
     sqlite_with_rowid=False,
 )
 _columns = _identities.c
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-_FIELDS = tuple(field.name for field in fields(Identity))
-_SELECT = sa.select(*(_columns[name] for name in _FIELDS))
+_SELECT = sa.select(*(_columns[name] for name in FIELDS))
 # Built once: SQLAlchemy compiles it once, and the driver keeps it prepared.
 _GET = _SELECT.where(_columns.device_id == sa.bindparam("device"), _columns.module_id == sa.bindparam("module"))
+
+
+def _add_parent(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE identities ADD COLUMN parent TEXT")
+
+
+# As `store/registry_file.py` has them for SQLite alone.
+MIGRATIONS = (Migration(2, "devices behind a child gateway", _add_parent),)
 
 
 class Registry:
@@ -70,7 +77,7 @@ class Registry:
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:
         """Opens the registry in a SQLite file, made when it is missing, or at a database URL. See `open_database`."""
-        return cls(open_database(url_or_path, metadata, name="registry"))
+        return cls(open_database(url_or_path, metadata, name="registry", migrations=MIGRATIONS))
 
     def add(self, identity: Identity) -> None:
         """Registers an identity.
@@ -84,7 +91,7 @@ class Registry:
         with told_of(self.engine), self.engine.begin() as connection:
             self._refuse_taken(connection, identity)
             try:
-                connection.execute(sa.insert(_identities), _row(identity))
+                connection.execute(sa.insert(_identities), row_of(identity))
             except IntegrityError as error:  # another writer was faster, on a database that does not serialise them
                 raise AlreadyExists(f"{identity.label} is registered") from error
 
@@ -96,7 +103,7 @@ class Registry:
         except DBAPIError:
             with told_of(self.engine):
                 raise
-        return None if found is None else _identity(found)
+        return None if found is None else identity_of(found)
 
     def devices(self) -> list[Identity]:
         """All devices, by id."""
@@ -106,18 +113,37 @@ class Registry:
         """The modules of exactly this device, by id; none when the device is unknown."""
         return self._select(_columns.device_id == device_id, _columns.module_id != "")
 
+    def count(self) -> tuple[int, int]:
+        """How many devices, and how many modules of all devices."""
+        devices = sa.func.count().filter(_columns.module_id == "")
+        with told_of(self.engine), reader(self.engine) as connection:
+            found = connection.execute(sa.select(devices, sa.func.count()).select_from(_identities)).one()
+        return int(found[0]), int(found[1] - found[0])
+
     def set_enabled(self, device_id: str, module_id: str | None, enabled: bool) -> None:
         """Lets an identity connect, or not any more. Raises `NotFound`."""
         change = sa.update(_identities).where(*_exactly(device_id, module_id)).values(enabled=enabled)
         with told_of(self.engine), self.engine.begin() as connection:
             if connection.execute(change).rowcount == 0:
-                raise _unknown(device_id, module_id)
+                raise unknown(device_id, module_id)
+
+    def set_parent(self, device_id: str, parent: str | None) -> None:
+        """Puts a device behind a child gateway, or with None before this one. Raises `NotFound`, and what `Identity`
+        raises for a parent that cannot be."""
+        identity = self.get(device_id)
+        if identity is None:
+            raise unknown(device_id, None)
+        replace(identity, parent=parent)
+        change = sa.update(_identities).where(*_exactly(device_id, None)).values(parent=parent)
+        with told_of(self.engine), self.engine.begin() as connection:
+            if connection.execute(change).rowcount == 0:
+                raise unknown(device_id, None)
 
     def remove(self, device_id: str, module_id: str | None = None) -> None:
         """Forgets an identity, a device with all its modules. Raises `NotFound`."""
         with told_of(self.engine), self.engine.begin() as connection:
             if connection.execute(sa.delete(_identities).where(*_exactly(device_id, module_id))).rowcount == 0:
-                raise _unknown(device_id, module_id)
+                raise unknown(device_id, module_id)
             if module_id is None:
                 connection.execute(sa.delete(_identities).where(_columns.device_id == device_id))
 
@@ -138,64 +164,21 @@ class Registry:
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Identity]:
         statement = _SELECT.where(*conditions).order_by(_columns.device_id, _columns.module_id)
         with told_of(self.engine), reader(self.engine) as connection:
-            return [_identity(row) for row in connection.execute(statement)]
+            return [identity_of(row) for row in connection.execute(statement)]
 
     def _refuse_taken(self, connection: sa.Connection, identity: Identity) -> None:
-        same_device = connection.execute(
-            sa.select(_columns.device_id, _columns.module_id).where(
-                _columns.device_folded == identity.device_id.lower(),
-            )
-        ).all()
-        for device_id, module_id in same_device:
-            if device_id != identity.device_id:
-                raise _differs_in_case(identity.device_id, device_id)
-            if module_id == (identity.module_id or ""):
-                raise AlreadyExists(f"{identity.label} is registered", hint="remove it first, or choose another id")
-            if module_id.lower() == (identity.module_id or "").lower():
-                raise _differs_in_case(identity.label, f"{device_id}/{module_id}")
+        refuse_taken(
+            identity,
+            [
+                (device_id, module_id)
+                for device_id, module_id in connection.execute(
+                    sa.select(_columns.device_id, _columns.module_id).where(
+                        _columns.device_folded == identity.device_id.lower()
+                    )
+                )
+            ],
+        )
 
 
 def _exactly(device_id: str, module_id: str | None) -> Iterable[sa.ColumnElement[bool]]:
     return _columns.device_id == device_id, _columns.module_id == (module_id or "")
-
-
-def _row(identity: Identity) -> dict[str, Any]:
-    return {
-        "device_id": identity.device_id,
-        "module_id": identity.module_id or "",
-        "device_folded": identity.device_id.lower(),
-        "module_folded": (identity.module_id or "").lower(),
-        "auth": identity.auth,
-        "enabled": identity.enabled,
-        "generation_id": identity.generation_id,
-        "primary_key": identity.primary_key,
-        "secondary_key": identity.secondary_key,
-        "primary_thumbprint": identity.primary_thumbprint,
-        "secondary_thumbprint": identity.secondary_thumbprint,
-        "created": (identity.created - _EPOCH) // _MICROSECOND,
-    }
-
-
-def _identity(row: Sequence[Any]) -> Identity:
-    values = dict(zip(_FIELDS, row, strict=True))
-    values["module_id"] = values["module_id"] or None
-    values["created"] = _EPOCH + timedelta(microseconds=values["created"])
-    try:
-        return Identity(**values)
-    except LeafwardError as error:
-        what = f"the registry's entry for '{row[0]}' is damaged"
-        raise Damaged(what, why=str(error), hint="remove that identity and add it again") from error
-
-
-def _unknown(device_id: str, module_id: str | None) -> NotFound:
-    if module_id is None:
-        return NotFound(f"no device '{device_id}'", why="ids are compared exactly", hint="leafward device list")
-    return NotFound(f"no module '{module_id}' of the device '{device_id}'", why="ids are compared exactly")
-
-
-def _differs_in_case(wanted: str, taken: str) -> AlreadyExists:
-    return AlreadyExists(
-        f"cannot register {wanted}",
-        why=f"'{taken}' is registered: ids that differ in case only cannot be told apart in a SAS token",
-        hint="choose another id",
-    )

@@ -1,3 +1,4 @@
-"""TLS for event loops, over pyOpenSSL: `context` serves, `connection` carries, `alerts` names what went wrong,
-`handshake` rehearses, and `lowlevel` alone touches pyOpenSSL's insides.
+"""TLS for event loops, over pyOpenSSL: `context` serves, `presented` says which chain to whom, `connection` carries,
+`alerts` names what went wrong, `client_hello` reads what a client asked for, `handshake` rehearses; `lowlevel` and
+`lowlevel_callbacks` alone touch pyOpenSSL's insides.
 """

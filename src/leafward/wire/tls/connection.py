@@ -16,14 +16,25 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from leafward.pki.chain import Chain
 from leafward.wire.tls.alerts import Alert, alert_of
+from leafward.wire.tls.client_hello import ClientHello, Opening, opening_of, parse_client_hello
 from leafward.wire.tls.lowlevel import Engine
+from leafward.wire.tls.presented import Presented
 
 if TYPE_CHECKING:
     from leafward.wire.tls.context import TlsContext
 
 # Our own refusals that a TLS client should hear about. Garbage from something that speaks no TLS is not among them.
-_SAID_ALOUD = frozenset({"protocol_version", "handshake_failure", "insufficient_security", "inappropriate_fallback"})
+_SAID_ALOUD = frozenset(
+    {
+        "protocol_version",
+        "handshake_failure",
+        "insufficient_security",
+        "inappropriate_fallback",
+        "unrecognized_name",
+    }
+)
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
 
 
@@ -38,10 +49,15 @@ class TlsConnection(ssl.SSLObject):
     session: ssl.SSLSession | None = None
 
     def __init__(
-        self, context: "TlsContext", engine: Engine, failed: Callable[["TlsConnection", ssl.SSLError], None] | None
+        self,
+        context: "TlsContext",
+        engine: Engine,
+        presented: Presented,
+        failed: Callable[["TlsConnection", ssl.SSLError], None] | None,
     ) -> None:
         self._context = context
         self._engine = engine
+        self._presented = presented
         self._failed = failed
         self._refusal: ssl.SSLError | None = None
         self._established = False
@@ -58,6 +74,8 @@ class TlsConnection(ssl.SSLObject):
         except ssl.SSLError as error:
             self._end_handshake(error)
         self._established = True
+        # Kept for the case of a failure alone: an idle connection shall not hold it.
+        self._engine.beginning = None
 
     def _end_handshake(self, error: ssl.SSLError) -> NoReturn:
         """Reports a failed handshake; raises `error` now, or at the next call when the peer is to hear of it."""
@@ -75,7 +93,15 @@ class TlsConnection(ssl.SSLObject):
 
         Empty or 0 when the peer said close_notify.
         """
-        return self._engine.read(len) if buffer is None else self._engine.read_into(buffer, len)
+        try:
+            return self._engine.read(len) if buffer is None else self._engine.read_into(buffer, len)
+        except ssl.SSLWantReadError:
+            raise
+        except ssl.SSLError as error:
+            # A TLS 1.3 client that looks at our certificate late sends its alert when the handshake is done for us.
+            if self._failed is not None and self._established and alert_of(error) is not None:
+                self._failed(self, error)
+            raise
 
     def write(self, data: Any) -> int:
         """Encrypts all of `data`; returns its length in bytes."""
@@ -135,6 +161,33 @@ class TlsConnection(ssl.SSLObject):
         """The name the client asked for (SNI, RFC 6066 3), lower-cased; None when it asked for none."""
         name = self._engine.connection.get_servername()
         return None if name is None else name.decode("ascii", "replace").lower()
+
+    # ---- what the peer wanted
+
+    @property
+    def established(self) -> bool:
+        """The handshake is done."""
+        return self._established
+
+    @property
+    def heard(self) -> bool:
+        """Application data has come."""
+        return self._engine.heard
+
+    def opening(self) -> Opening:
+        """What the peer spoke, as long as the handshake is not done; then "tls"."""
+        beginning = self._engine.beginning
+        return "tls" if beginning is None else opening_of(beginning)
+
+    def hello(self) -> ClientHello | None:
+        """What the client offered, as long as the handshake is not done; None where that was not understood."""
+        beginning = self._engine.beginning
+        return None if beginning is None else parse_client_hello(beginning)
+
+    @property
+    def chain(self) -> Chain:
+        """What the client was shown, or would have been, had it come so far."""
+        return self._presented.shown_by(self._engine.connection)
 
     # ---- what was agreed
 

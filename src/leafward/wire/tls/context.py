@@ -9,6 +9,7 @@ answers that call with a `TlsConnection`.
     context = TlsContext.server(chain, key, client_certificates=True)
     await loop.create_server(protocol_factory, port=8883, ssl=context)
     context.replace(new_chain, new_key)      # new connections get it, old ones live on
+    context.forget_tickets()                 # nobody takes up a session of before
 
 An event loop's own buffers: asyncio keeps 256 KiB a connection unless `asyncio.sslproto.SSLProtocol.max_size` is set
 to 16384 before the server starts. That is for the part that owns the loop.
@@ -26,8 +27,9 @@ from OpenSSL import SSL
 
 from leafward.errors import KeyUnavailable, RuleViolation
 from leafward.pki.chain import Chain, is_self_signed
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel, lowlevel_callbacks
 from leafward.wire.tls.connection import TlsConnection
+from leafward.wire.tls.presented import Presented, Served
 
 # TLS 1.2: forward secrecy and authenticated encryption only. The client chooses among them: small devices without AES
 # in hardware put ChaCha20 first, and know best.
@@ -47,12 +49,15 @@ _SESSION_ID_CONTEXT: Final = b"leafward"
 class TlsContext(ssl.SSLContext):
     """An `ssl.SSLContext` in name and birth; the settings inherited from it are not used. Make it by `server`."""
 
-    _present: SSL.Context
-    _chain: Chain
+    _presented: Presented
+    _served: Served
+    _others: tuple[Served, ...]
     _client_certificates: bool
+    _refuse_unknown_names: bool
     _present_root: bool
     _alpn: tuple[bytes, ...]
     _failed: Callable[[TlsConnection, ssl.SSLError], None] | None
+    _begun: Callable[[TlsConnection], None] | None
 
     def __new__(cls) -> Self:
         """An empty one, with nothing to present; `server` fills it."""
@@ -67,14 +72,21 @@ class TlsContext(ssl.SSLContext):
         client_certificates: bool,
         present_root: bool = True,
         alpn: Sequence[str] = (),
+        others: Sequence[Served] = (),
+        refuse_unknown_names: bool = False,
+        begun: Callable[[TlsConnection], None] | None = None,
         handshake_failed: Callable[[TlsConnection, ssl.SSLError], None] | None = None,
     ) -> Self:
         """A context that presents `chain` (leaf first) and proves it by `key`.
 
+        A client that asks for a name of one of `others` is shown that instead. One that asks for a name that no
+        certificate has is shown `chain`, or with `refuse_unknown_names` refused (unrecognized_name).
+
         `client_certificates`: ask each client for one, and take any or none; the application judges. `present_root`:
         whether the self-signed root at the top of the chain is sent along. `alpn`: application protocols, best first;
-        a client that knows none of them is served without. `handshake_failed` is called with each connection whose
-        handshake fails and its error (`alerts.alert_of` names it): event loops tell nobody. It must not raise.
+        a client that knows none of them is served without. `begun` is called with each new connection. Then
+        `handshake_failed` is called with each connection whose handshake fails, or whose peer sends an alert later,
+        and the error (`alerts.alert_of` names it): event loops tell nobody. Neither may raise.
 
         `key` is a private key of `cryptography` that can be exported: OpenSSL works on its own copy, in memory. A
         handle to a key in an HSM or TPM that only signs is refused with `KeyUnavailable`, since pyOpenSSL has no way
@@ -85,23 +97,41 @@ class TlsContext(ssl.SSLContext):
         self._client_certificates = client_certificates
         self._present_root = present_root
         self._alpn = tuple(name.encode("ascii") for name in alpn)
-        self._failed = handshake_failed
-        self.replace(chain, key)
+        self._refuse_unknown_names = refuse_unknown_names
+        self._begun, self._failed = begun, handshake_failed
+        self.replace(chain, key, others=others)
         return self
 
-    def replace(self, chain: Chain, key: Any) -> None:
+    def replace(self, chain: Chain, key: Any, *, others: Sequence[Served] | None = None) -> None:
         """Presents another chain from the next connection on; raises as `server` does, and then nothing changes.
 
         Connections that stand live on. Tickets of before are not honoured: those clients get a full handshake, and
-        so see the new certificate. Called with the same chain, it only changes the key that seals the tickets.
+        so see the new certificate. `others` stay as they are where they are not given.
         """
-        self._present = self._prepare(chain, key)
-        self._chain = chain
+        kept = self._others if others is None else tuple(others)
+        first, *rest = [(self._prepare(one), one.chain) for one in (Served(chain, key), *kept)]
+        presented = Presented(first, rest)
+        if rest or self._refuse_unknown_names:
+            presented.callback = lowlevel_callbacks.choose_by_name(presented.context, self._chooser(presented))
+        self._presented, self._served, self._others = presented, Served(chain, key), kept
+
+    def serve_also(self, others: Sequence[Served]) -> None:
+        """Other chains for other names, from the next connection on; raises as `replace`."""
+        self.replace(self._served.chain, self._served.key, others=others)
+
+    def forget_tickets(self) -> None:
+        """Another key seals the tickets from now on: whoever comes with an old one gets a full handshake."""
+        self.replace(self._served.chain, self._served.key)
 
     @property
     def chain(self) -> Chain:
-        """What new connections are shown."""
-        return self._chain
+        """What new connections are shown, unless they ask for another's name."""
+        return self._presented.chain
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every DNS name that there is a certificate for, lower-cased."""
+        return self._presented.names
 
     def wrap_bio(
         self,
@@ -114,8 +144,11 @@ class TlsContext(ssl.SSLContext):
         """A new connection between the two buffers. Raises `ValueError` for the client's side."""
         if not server_side or server_hostname is not None or session is not None:
             raise ValueError("this context serves: use it with server_side=True, without server_hostname or session")
-        engine = lowlevel.Engine(self._present, incoming, outgoing, server_side=True)
-        return TlsConnection(self, engine, self._failed)
+        engine = lowlevel.Engine(self._presented.context, incoming, outgoing, server_side=True)
+        connection = TlsConnection(self, engine, self._presented, self._failed)
+        if self._begun is not None:
+            self._begun(connection)
+        return connection
 
     def wrap_socket(self, *_: Any, **__: Any) -> NoReturn:
         """Raises `NotImplementedError`: a connection without an event loop would bypass this adapter."""
@@ -125,15 +158,31 @@ class TlsContext(ssl.SSLContext):
         """Raises `NotImplementedError`: the base class's certificate would never be shown."""
         raise NotImplementedError("use replace(chain, key)")
 
-    def _prepare(self, chain: Chain, key: Any) -> SSL.Context:
+    def _prepare(self, served: Served) -> SSL.Context:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         _harden(context)
         if self._client_certificates:
-            lowlevel.ask_for_certificate(context)
+            lowlevel_callbacks.ask_for_certificate(context)
         if self._alpn:
             context.set_alpn_select_callback(self._choose_protocol)
-        _present(context, _shown(chain, present_root=self._present_root), key)
+        _present(context, _shown(served.chain, present_root=self._present_root), served.key)
         return context
+
+    def _chooser(self, presented: Presented) -> Callable[[SSL.Connection], bool]:
+        refuse = self._refuse_unknown_names
+
+        def choose(connection: SSL.Connection) -> bool:
+            name = connection.get_servername()
+            if name is None:
+                return True
+            found = presented.find(name.decode("ascii", "replace").lower())
+            if found is None:
+                return not refuse
+            if found is not presented.context:
+                connection.set_context(found)
+            return True
+
+        return choose
 
     def _choose_protocol(self, _: SSL.Connection, offered: list[bytes]) -> Any:
         return next((ours for ours in self._alpn if ours in offered), SSL.NO_OVERLAPPING_PROTOCOLS)

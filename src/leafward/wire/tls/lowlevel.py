@@ -1,4 +1,5 @@
-"""The one room that touches pyOpenSSL's lower layer: `lib`, `ffi` and attributes with an underscore.
+"""The room that touches pyOpenSSL's lower layer: `lib`, `ffi` and attributes with an underscore. With
+`lowlevel_callbacks`, where OpenSSL calls us, it is the only one.
 
 pyOpenSSL's own `recv` allocates what the caller asks for at each call, its `bio_read` raises when there is nothing to
 read, and its `pending` leaves out what has arrived and is not decrypted yet: three things that cost an event loop most
@@ -14,12 +15,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
 from OpenSSL import SSL, _util, crypto
 
 from leafward.errors import EncodingError
-from leafward.pki.link import is_affordable
 from leafward.wire.tls.alerts import reason_name, received_alert, sent_alert
+from leafward.wire.tls.client_hello import KEPT
 
 _lib: Any = _util.lib
 _ffi: Any = _util.ffi
@@ -33,13 +33,6 @@ _FEED: Final = 2 * _BUFFER
 _CERTIFICATE_VERIFY_FAILED: Final = 134
 # The most certificates a peer may show beside its own; real chains have four. OpenSSL itself takes 100 KiB of them.
 MOST_PRESENTED: Final = 16
-# TLS 1.0, which we never speak: a session is resumed only under the version it was made with, so never.
-_NEVER_RESUMED: Final = SSL.TLS1_VERSION
-
-# Kinds of keys as OpenSSL numbers them (obj_mac.h): RSA, and RSA for PSS alone.
-_RSA: Final = frozenset({_lib.EVP_PKEY_RSA, 912})
-# DSA and Diffie-Hellman: no certificate has them any more, and their sizes are the peer's to choose.
-_NOBODYS: Final = frozenset({_lib.EVP_PKEY_DSA, _lib.EVP_PKEY_DH, 920})
 
 # Buffers to decrypt into and to carry ciphertext out. A list's pop and append are atomic, so two event loops in two
 # threads never share one: OpenSSL works on them without the interpreter's lock.
@@ -61,7 +54,18 @@ class Engine:
     `SSLEOFError`, `SSLCertVerificationError`, or `SSLError` with `reason`, `library` and `alert` (see `alerts.py`).
     """
 
-    __slots__ = ("_dry", "_ended", "_from", "_incoming", "_into", "_outgoing", "_ssl", "connection")
+    __slots__ = (
+        "_dry",
+        "_ended",
+        "_from",
+        "_incoming",
+        "_into",
+        "_outgoing",
+        "_ssl",
+        "beginning",
+        "connection",
+        "heard",
+    )
 
     def __init__(
         self, context: SSL.Context, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *, server_side: bool
@@ -74,6 +78,9 @@ class Engine:
         self._outgoing = outgoing
         self._dry = True  # OpenSSL has taken in all it was given
         self._ended = False  # it knows that no more will come
+        # The peer's first bytes, until somebody sets None: what it wanted, should the handshake fail.
+        self.beginning: bytes | None = b"" if server_side else None
+        self.heard = False  # application data has come
         if server_side:
             self.connection.set_accept_state()
         else:
@@ -152,6 +159,7 @@ class Engine:
             count: int = _lib.SSL_read(self._ssl, pointer, size)
             if count > 0:
                 # What OpenSSL may want to answer (a key update) goes out when there is no more to read.
+                self.heard = True
                 return count
             error = _lib.SSL_get_error(self._ssl, count)
             if error == _lib.SSL_ERROR_ZERO_RETURN and _lib.SSL_get_shutdown(self._ssl) == _lib.SSL_RECEIVED_SHUTDOWN:
@@ -163,6 +171,8 @@ class Engine:
         """Gives OpenSSL the next piece of what has arrived, or the news that it was the last; False when neither."""
         data = self._incoming.read(_FEED)
         if data:
+            if self.beginning is not None:
+                self._remember(data)
             _lib.BIO_write(self._into, data, len(data))
         elif self._incoming.eof and not self._ended:
             _lib.BIO_set_mem_eof_return(self._into, 0)
@@ -172,6 +182,12 @@ class Engine:
             return False
         self._dry = False
         return True
+
+    def _remember(self, data: bytes) -> None:
+        """The first bytes, as they came, up to a bound."""
+        kept = self.beginning or b""
+        if len(kept) < KEPT:
+            self.beginning = kept + data[: KEPT - len(kept)]
 
     def _flush(self) -> None:
         """Carries to `outgoing` what OpenSSL wants sent: data, tickets, alerts."""
@@ -317,19 +333,6 @@ def use_key(context: SSL.Context, pkcs8: bytes) -> None:
         _util.exception_from_error_queue(SSL.Error)
 
 
-def ask_for_certificate(context: SSL.Context) -> None:
-    """Asks each client for a certificate and accepts any or none: the application judges. TLS itself still proves
-    that the client holds the key (RFC 8446 4.4.3).
-
-    OpenSSL cannot be kept from verifying a chain before it asks us, and at its own depth of 100 a stranger's chain
-    costs half a second (measured: 60 certificates of 3072 bits). At depth 0 it looks at the leaf and its issuer and
-    checks one signature; every certificate presented is seen by `Engine.peer_certificates` all the same. A client
-    whose key, or whose issuer's key, is made to be dear is refused: `handshake` raises.
-    """
-    _lib.SSL_CTX_set_verify(context._context, _lib.SSL_VERIFY_PEER, _accept)  # noqa: SLF001
-    _lib.SSL_CTX_set_verify_depth(context._context, 0)  # noqa: SLF001
-
-
 def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags: int = 0) -> crypto.X509Store:
     """As a client: the roots to trust, checked as strictly as OpenSSL can."""
     store = context.get_cert_store()
@@ -338,47 +341,3 @@ def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags
         store.add_cert(crypto.X509.from_cryptography(anchor))
     store.set_flags(crypto.X509StoreFlags.X509_STRICT | extra_flags)
     return store
-
-
-def _accept_certificate(ok: int, store_context: Any) -> int:
-    # Nothing is trusted here, so OpenSSL reports "not ok" for every chain, and before it checks any signature.
-    if not ok and not all(map(_is_cheap, _chain_built(store_context))):
-        _lib.X509_STORE_CTX_set_error(store_context, _lib.X509_V_ERR_CERT_REJECTED)
-        return 0
-    # A ticket holds the client's own certificate and not those above it: a resumed client would stand there without
-    # its chain. So the session of a client with a chain is marked as one that cannot be resumed.
-    if _lib.X509_STORE_CTX_get_error_depth(store_context) > 0:
-        connection = _lib.X509_STORE_CTX_get_ex_data(store_context, _lib.SSL_get_ex_data_X509_STORE_CTX_idx())
-        _lib.SSL_SESSION_set_protocol_version(_lib.SSL_get_session(connection), _NEVER_RESUMED)
-    _lib.X509_STORE_CTX_set_error(store_context, _lib.X509_V_OK)
-    return 1
-
-
-def _chain_built(store_context: Any) -> list[Any]:
-    """The certificates OpenSSL is about to verify, as its own objects, given back when they are let go of."""
-    stack = _lib.X509_STORE_CTX_get1_chain(store_context)
-    if stack == _ffi.NULL:
-        return []
-    found = [_ffi.gc(_lib.sk_X509_value(stack, at), _lib.X509_free) for at in range(_lib.sk_X509_num(stack))]
-    _lib.sk_X509_free(stack)
-    return found
-
-
-def _is_cheap(certificate: Any) -> bool:
-    """Whether a signature check with this certificate's key is short. A key we cannot read is OpenSSL's to refuse."""
-    key = _lib.X509_get_pubkey(certificate)
-    if key == _ffi.NULL:
-        return True
-    kind = _lib.EVP_PKEY_id(key)
-    _lib.EVP_PKEY_free(key)
-    if kind not in _RSA:
-        return kind not in _NOBODYS
-    _lib.X509_up_ref(certificate)
-    try:
-        public = crypto.X509._from_raw_x509_ptr(certificate).to_cryptography().public_key()  # noqa: SLF001
-    except Exception:  # a callback has nobody to raise to, and what cannot be measured may be dear
-        return False
-    return isinstance(public, rsa.RSAPublicKey) and is_affordable(public)
-
-
-_accept: Final = _ffi.callback("int (*)(int, X509_STORE_CTX *)", _accept_certificate)
