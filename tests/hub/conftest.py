@@ -29,9 +29,12 @@ from leafward.store.identity import AuthType, Identity
 from leafward.store.messages import MessageStore
 from leafward.store.registry import Registry
 from leafward.wire.management_api import ModuleEnvironment
+from leafward.wire.rotation import HubVerdict
+from leafward.wire.server_sent_events import Event
+from leafward.wire.server_sent_events import encode as encode_event
 from leafward.wire.workload_api import CertificateResponse, trust_bundle_response
 from tests.hub.hub_certificates import Held, make
-from tests.hub.hub_clients import HOST, KEY, PATIENCE, Client, Http, login
+from tests.hub.hub_clients import HOST, KEY, NOW, PATIENCE, Client, Http, login
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -83,6 +86,8 @@ class FakeManager:
     attached: int = 0
     generation_id: str = "g1"
     knows_hub: bool = False
+    verdicts: list[HubVerdict] = field(default_factory=list)
+    listening: list[web.StreamResponse] = field(default_factory=list)
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -91,6 +96,8 @@ class FakeManager:
                 web.post("/modules/$edgeHub/attach", self._attach),
                 web.post("/modules/$edgeHub/genid/{genid}/certificate/server", self._certificate),
                 web.get("/trust-bundle", self._trust_bundle),
+                web.get("/events", self._events),
+                web.post("/modules/$edgeHub/genid/{genid}/certificate/server/verdict", self._verdict),
             ]
         )
         return application
@@ -111,10 +118,32 @@ class FakeManager:
     async def _trust_bundle(self, _request: web.Request) -> web.Response:
         return web.Response(body=trust_bundle_response(self.anchors))
 
+    async def _verdict(self, request: web.Request) -> web.Response:
+        self.verdicts.append(HubVerdict.parse(await request.read()))
+        return web.Response(status=204)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Ends with the manager, or when the test closes it."""
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await answer.prepare(request)
+        self.listening.append(answer)
+        await asyncio.Event().wait()
+        return answer
+
+    async def tell(self, kind: str = "certificate") -> None:
+        """An event to everybody who listens."""
+        for answer in self.listening:
+            await answer.write(encode_event(Event(1, kind, NOW, {})))
+
+    async def hang_up(self) -> None:
+        """Ends every stream, as a manager does that stops."""
+        while self.listening:
+            await self.listening.pop().write_eof()
+
     @contextlib.asynccontextmanager
     async def running(self, home: Home) -> AsyncIterator[None]:
         home.make_socket_folder()
-        runner = web.AppRunner(self.application())
+        runner = web.AppRunner(self.application(), shutdown_timeout=0.01)
         await runner.setup()
         try:
             for path in (home.workload_socket, home.management_socket):

@@ -32,7 +32,7 @@ class Client:
         self._next_id = 0
 
     async def send(self, *packets: Packet) -> None:
-        await self.send_bytes(b"".join(encode(packet) for packet in packets))
+        await self.send_bytes(b"".join(encode(packet, self._decoder.level) for packet in packets))
 
     async def send_bytes(self, data: bytes) -> None:
         self.writer.write(data)
@@ -57,6 +57,8 @@ class Client:
         return True
 
     async def connect(self, connect: Connect) -> Connack:
+        """From here on the client speaks the version of its CONNECT."""
+        self._decoder.level = connect.level
         await self.send(connect)
         answer = await self.receive()
         assert isinstance(answer, Connack), answer

@@ -10,6 +10,9 @@ from leafward.errors import PeerUnavailable
 from leafward.hub.certificate import ServingCertificate
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.workload_client import WorkloadClient
+from leafward.hub.x509_authenticator import ca_identity
+from leafward.pki.chain import fingerprint
+from leafward.pki.names import parse_host
 from leafward.wire.workload_api import trust_bundle_response
 from tests.hub.conftest import RunningHub, StartHub
 from tests.hub.hub_certificates import Held, make
@@ -19,7 +22,7 @@ from tests.hub.hub_clients import HOST
 async def serving(hub: RunningHub) -> ServingCertificate:
     """What a hub of this home would serve, without the hub."""
     client = await WorkloadClient.attached(hub.home, HOST, asyncio.Event())
-    certificate = ServingCertificate(client, HubMetrics(), lambda: datetime.now(UTC))
+    certificate = ServingCertificate(client, HubMetrics(), lambda: datetime.now(UTC), host=parse_host(HOST))
     await certificate.begin()
     return certificate
 
@@ -32,24 +35,56 @@ async def test_the_whole_chain_is_presented(hub: RunningHub, server: Held) -> No
     assert tls.version() == "TLSv1.3"
 
 
-async def test_a_new_certificate_is_served_and_nobody_is_dropped(
-    hub: RunningHub, workload_ca: Held, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The manager renews; the next connection sees it, the one that stands lives on."""
-    from datetime import timedelta
+async def until(hub: RunningHub, changes: int) -> None:
+    async with asyncio.timeout(10):
+        while await hub.counted("certificate_changes_total") < changes:
+            await asyncio.sleep(0.01)
 
-    monkeypatch.setattr("leafward.hub.certificate.ASK_EVERY", timedelta(milliseconds=20))
-    await hub.stop()
-    await hub.start()
+
+async def listening(hub: RunningHub) -> None:
+    async with asyncio.timeout(10):
+        while not hub.manager.listening:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_new_certificate_is_served_and_nobody_is_dropped(hub: RunningHub, workload_ca: Held) -> None:
+    """The manager tells: the next connection sees the new one, the one that stands lives on. Nobody polls."""
     hub.add("leaf1")
     old = await hub.connected("leaf1")
+    await listening(hub)
     hub.manager.server = make(HOST, workload_ca)
-    async with asyncio.timeout(10):
-        while await hub.counted("certificate_changes_total") < 1:
-            await asyncio.sleep(0.01)
+    await hub.manager.tell()
+    await until(hub, 1)
     assert await old.alive()
     tls = (await hub.client()).writer.get_extra_info("ssl_object")
     assert tls.getpeercert(binary_form=True) == hub.manager.server.leaf.public_bytes(Encoding.DER)
+    verdict = hub.manager.verdicts[-1]
+    assert (verdict.accepted, verdict.connections) == (True, 1)
+    assert verdict.sha256 == fingerprint(hub.manager.server.leaf)
+
+
+async def test_what_was_missed_while_the_stream_was_broken_is_asked_for(hub: RunningHub, workload_ca: Held) -> None:
+    """The manager restarts: the hub attaches and listens again, and looks at once."""
+    await listening(hub)
+    attached = hub.manager.attached
+    hub.manager.server = make(HOST, workload_ca)
+    await hub.manager.hang_up()
+    await until(hub, 1)
+    assert hub.manager.attached > attached
+
+
+async def test_a_manager_without_events_is_asked_now_and_then(
+    hub: RunningHub, workload_ca: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The safety net."""
+    from datetime import timedelta
+
+    monkeypatch.setattr("leafward.hub.certificate.ASK_EVERY", timedelta(milliseconds=20))
+    monkeypatch.setattr("leafward.hub.workload_client.server_sent_events.PATH", "/nothing-here")
+    await hub.stop()
+    await hub.start()
+    hub.manager.server = make(HOST, workload_ca)
+    await until(hub, 1)
 
 
 async def test_asking_again_changes_nothing(make_hub: StartHub, workload_ca: Held) -> None:
@@ -64,14 +99,57 @@ async def test_asking_again_changes_nothing(make_hub: StartHub, workload_ca: Hel
 
 
 async def test_a_certificate_that_cannot_be_served_is_not(make_hub: StartHub, workload_ca: Held) -> None:
-    """A key of another certificate: the old one goes on."""
+    """A key of another certificate: the old one goes on, and the manager is told why."""
     hub = await make_hub()
     certificate = await serving(hub)
     before = certificate.leaf
     hub.manager.server = Held(make(HOST, workload_ca).certificates, make("x").key)
-    with pytest.raises(Exception, match="key"):
-        await certificate.refresh()
+    assert not await certificate.refresh()
     assert certificate.leaf == before
+    verdict = hub.manager.verdicts[-1]
+    assert not verdict.accepted
+    assert "key" in (verdict.reason or "")
+
+
+@pytest.mark.parametrize("fault", ["name", "expired", "root"])
+async def test_what_leaf_devices_would_refuse_is_not_served(
+    make_hub: StartHub, workload_ca: Held, root: Held, fault: str
+) -> None:
+    """Another name, an end in the past, a chain to a root that is not in the bundle: the hub proves it first."""
+    hub = await make_hub()
+    certificate = await serving(hub)
+    before = certificate.leaf
+    stranger = make("Stranger", make("Other Root", ca=True), ca=True, path_length=0)
+    faulty = {"name": make("other.example", workload_ca), "expired": make(HOST, workload_ca, days=(-9, -1))}
+    hub.manager.server = faulty.get(fault) or make(HOST, stranger)
+    assert not await certificate.refresh()
+    assert certificate.leaf == before
+    assert [verdict.accepted for verdict in hub.manager.verdicts] == [True, False]
+
+
+async def test_leaf_devices_of_the_device_ca_before_still_reconnect(
+    make_hub: StartHub, device_ca: Held, intermediate: Held
+) -> None:
+    """Another device CA: certificates of the old one are accepted for as long as the hub runs; its modules' are not."""
+    hub = await make_hub()
+    certificate = await serving(hub)
+    other = make("other.ca", intermediate, ca=True)
+    hub.manager.server = make(HOST, make("iotedge workload ca", other, ca=True, path_length=0))
+    assert await certificate.refresh()
+    assert certificate.trust().through == {ca_identity(device_ca.leaf), ca_identity(other.leaf)}
+
+
+async def test_a_start_with_a_certificate_that_does_not_prove_serves_all_the_same(
+    make_hub: StartHub, workload_ca: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There is no other one: some leaf devices may take it, and the log says what is wrong."""
+    hub = await make_hub()
+    hub.manager.server = make("other.example", workload_ca)
+    certificate = await serving(hub)
+    assert certificate.leaf == hub.manager.server.leaf
+    assert "does not prove" in caplog.text
+    assert "served all the same" in caplog.text
+    assert not hub.manager.verdicts[-1].accepted
 
 
 async def test_a_manager_that_was_started_anew(make_hub: StartHub) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from leafward.hub import descriptors
+from leafward.hub import gate as gate_room
 from leafward.hub.descriptors import raise_limit, within_descriptors
-from leafward.hub.gate import Gate, source_of
+from leafward.hub.gate import Gate, host_of, source_of
 from leafward.hub.log_budget import LogBudget
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.settings import Limits
@@ -92,6 +93,106 @@ def test_a_flood_is_told_once_a_minute(caplog: pytest.LogCaptureFixture) -> None
         assert doors.enter("192.0.2.2") is None
     assert len(caplog.records) == 2
     assert "192.0.2.2" in caplog.text
+
+
+# ---- how fast
+
+
+def timed_gate(**limits: Any) -> tuple[Gate, HubMetrics, list[float]]:
+    now = [0.0]
+    metrics = HubMetrics()
+    return Gate(Limits(**limits), metrics, monotonic=lambda: now[0]), metrics, now
+
+
+def test_new_connections_of_one_address() -> None:
+    """Three at once, then two a second; another address is not concerned, and a slow one never."""
+    doors, metrics, now = timed_gate(connection_rate=2.0, connection_burst=3)
+    assert [doors.enter("192.0.2.1") is not None for _ in range(5)] == [True, True, True, False, False]
+    assert doors.enter("192.0.2.2") is not None
+    now[0] += 1.0
+    assert [doors.enter("192.0.2.1") is not None for _ in range(3)] == [True, True, False]
+    now[0] += 3600.0
+    assert [doors.enter("192.0.2.1") is not None for _ in range(4)] == [True, True, True, False]
+    assert metrics.refused == {"too-fast-from-one-address": 4}
+
+
+def test_this_machine_may_be_fast() -> None:
+    doors, _, _ = timed_gate(connection_rate=1.0, connection_burst=1)
+    assert all(doors.enter("127.0.0.1") for _ in range(50))
+
+
+def test_rates_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a flood of addresses the latest."""
+    monkeypatch.setattr(gate_room, "MOST_RATES", 10)
+    doors, _, _ = timed_gate(connections=5000)
+    for number in range(1000):
+        ticket = doors.enter(f"10.0.{number // 250}.{number % 250}")
+        assert ticket is not None
+        ticket.leave()
+    assert len(doors._rates._buckets) == 10
+    assert len(doors) == 0
+
+
+# ---- handshakes under way
+
+
+def shaking(doors: Gate, address: str, dropped: list[str]) -> Any:
+    ticket = doors.enter(address)
+    assert ticket is not None
+    ticket.give_up = lambda: dropped.append(address)
+    return ticket
+
+
+def test_the_oldest_handshake_gives_way() -> None:
+    """Eight of sixteen may be under way. Of nine, from nine addresses, it is the first that goes."""
+    doors, metrics = gate(connections=16, handshakes=8)
+    dropped: list[str] = []
+    for number in range(9):
+        shaking(doors, f"192.0.2.{number}", dropped)
+    assert dropped == ["192.0.2.0"]
+    assert metrics.refused == {"too-many-handshakes": 1}
+    assert (metrics.handshakes_under_way, metrics.sockets) == (8, 9)
+
+
+def test_a_flood_drops_its_own() -> None:
+    """One address with more than its share loses its own; an honest slow one from elsewhere stays."""
+    doors, _ = gate(connections=64, connections_per_address=64, handshakes=8)
+    dropped: list[str] = []
+    shaking(doors, "192.0.2.1", dropped)
+    for _ in range(30):
+        shaking(doors, "198.51.100.1", dropped)
+    assert dropped == ["198.51.100.1"] * 23
+
+
+def test_who_is_through_is_safe() -> None:
+    """An established connection is never dropped for a newcomer."""
+    doors, metrics = gate(connections=16, handshakes=2)
+    dropped: list[str] = []
+    established = shaking(doors, "192.0.2.1", dropped)
+    established.established()
+    for _ in range(4):
+        shaking(doors, "192.0.2.2", dropped)
+    assert dropped == ["192.0.2.2"] * 2
+    established.leave()
+    established.established()
+    assert (metrics.handshakes_under_way, metrics.sockets) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("192.0.2.1:1883", "192.0.2.1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]:8883", "2001:db8::1"),
+        ("/devices/x", "/devices/x"),
+        ("?", "?"),
+        ("", ""),
+    ],
+)
+def test_an_address_with_its_port(address: str, host: str) -> None:
+    """In brackets where it is of version 6."""
+    assert host_of(address) == host
 
 
 # ---- descriptors

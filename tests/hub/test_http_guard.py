@@ -145,3 +145,58 @@ async def test_the_whole_address_in_the_request_line(hub: RunningHub) -> None:
         assert await answered(reader) == 202
         writer.transport.abort()
     assert seen == [("PUT", REGISTER, b"{}")]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\nAuthorization: " + b"x" * 10_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 100 + b"\r\n",
+        b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"x" * 10_000,
+    ],
+    ids=["line", "header", "headers", "a header without end"],
+)
+async def test_a_head_that_is_too_large(hub: RunningHub, head: bytes) -> None:
+    """400 and the end, before its last byte is waited for."""
+    reader, writer = await opened(hub)
+    writer.write(head)
+    assert await answered(reader) == 400
+    assert await ended(reader)
+    writer.transport.abort()
+
+
+async def test_a_head_that_dribbles(make_hub: StartHub) -> None:
+    """Slow-loris: a byte now and then does not put the deadline off."""
+    hub = await (await make_hub("[hub.limits]\nconnect_timeout = 0.3\n")).start()
+    reader, writer = await opened(hub)
+    began = asyncio.get_running_loop().time()
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        for byte in HEALTH[:-2] * 100:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            with contextlib.suppress(TimeoutError):
+                assert await asyncio.wait_for(reader.read(1), 0.05) == b""
+                break
+    assert asyncio.get_running_loop().time() - began < 3.0
+    writer.transport.abort()
+
+
+async def test_a_handshake_that_dribbles(make_hub: StartHub) -> None:
+    """The same in TLS: a ClientHello byte by byte has as long as any handshake."""
+    hub = await (await make_hub("[hub.limits]\nhandshake_timeout = 0.3\n")).start()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=HOST).do_handshake()
+    reader, writer = await asyncio.open_connection("127.0.0.1", hub.at.https_port)
+    began = asyncio.get_running_loop().time()
+    with contextlib.suppress(ConnectionError):
+        for byte in outgoing.read():
+            writer.write(bytes([byte]))
+            await writer.drain()
+            with contextlib.suppress(TimeoutError):
+                assert await asyncio.wait_for(reader.read(1), 0.02) == b""
+                break
+    assert asyncio.get_running_loop().time() - began < 3.0
+    assert await hub.counted("handshakes_failed_total", "timed-out") == 1
+    writer.close()

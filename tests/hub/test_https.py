@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from leafward.hub.http_telemetry import _properties
 from leafward.wire import sas
 from leafward.wire.mqtt.decoder import Decoder
 from leafward.wire.mqtt.encoder import encode
 from leafward.wire.mqtt.packets import Connack, Puback, Publish
+from leafward.wire.service_api_headers import read_headers
 from tests.hub.conftest import RunningHub, StartHub
 from tests.hub.hub_certificates import make
 from tests.hub.hub_clients import EDGE, HOST, KEY, PATIENCE, events, login
@@ -141,7 +141,7 @@ async def test_a_body_that_never_ends(make_hub: StartHub) -> None:
 def test_properties_of_headers() -> None:
     """Names of properties keep their case; other headers are no properties."""
     headers = [("IoTHub-App-A", "1"), ("iothub-app-", "none"), ("IOTHUB-MESSAGEID", "m"), ("Host", "h")]
-    assert _properties(headers) == ({"A": "1"}, {"messageId": "m"})
+    assert read_headers(headers) == ({"A": "1"}, {"messageId": "m"})
 
 
 # ---- MQTT over WebSocket

@@ -9,7 +9,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from leafward.hub.log_budget import LogBudget, LogBudgets, bounded_logger
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.refusals import Refusal, Refusals
-from tests.hub.conftest import RunningHub
+from tests.hub.conftest import StartHub
 from tests.hub.hub_clients import HOST, NOW, PATIENCE
 
 
@@ -116,8 +116,11 @@ def test_a_library_s_tracebacks(time: Time, caplog: pytest.LogCaptureFixture) ->
     ],
     ids=["refused", "malformed"],
 )
-async def test_a_stranger_s_flood_over_https(hub: RunningHub, caplog: pytest.LogCaptureFixture, request_: str) -> None:
-    """Sixty requests: at most a dozen short lines."""
+async def test_a_stranger_s_flood_over_https(
+    make_hub: StartHub, caplog: pytest.LogCaptureFixture, request_: str
+) -> None:
+    """Sixty requests, answered at once for once: at most a dozen short lines."""
+    hub = await (await make_hub("[hub.limits]\nlogin_delay = 0.001\n")).start()
     for _ in range(60):
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", hub.at.https_port, ssl=hub.trusting(), server_hostname=HOST

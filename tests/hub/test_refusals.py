@@ -104,9 +104,9 @@ async def test_a_certificate_for_a_device_with_a_key(hub: RunningHub, device_ca:
 
 
 async def test_another_version_of_mqtt(hub: RunningHub) -> None:
-    """MQTT 5 hears that its version is not spoken (3.1.2-2)."""
+    """MQTT 6 hears that its version is not spoken (3.1.2-2)."""
     client = await hub.client()
-    await client.send_bytes(bytes.fromhex("100f00044d5154540502003c00000161 61".replace(" ", ""))[:17])
+    await client.send_bytes(bytes.fromhex("100f00044d5154540602003c0000016161")[:17])
     answer = await client.receive()
     assert getattr(answer, "return_code", None) == 1
     assert await client.closed()

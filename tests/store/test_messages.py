@@ -101,13 +101,13 @@ def test_upstream_stays_readable_modules_messages_go(store: MessageStore) -> Non
     assert bodies(store.pending("modC/inputs/x")) == [b"b"]
     store.acknowledge("modC/inputs/x", [b])
     assert bodies(store.read()) == [b"a"]
-    assert store._count() == 1
+    assert store.count() == 1
 
 
 def test_message_that_goes_nowhere_is_not_kept(store: MessageStore) -> None:
     ids = store.append([(message(b"a"), []), (message(b"b"), [UPSTREAM])])
     assert len(set(ids)) == 2
-    assert store._count() == 1
+    assert store.count() == 1
     assert store.read()[0].id == ids[1]
     assert store.append([(message(b"a"), [])])[0] > ids[1]
     assert store.append([]) == []

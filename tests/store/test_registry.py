@@ -1,5 +1,7 @@
 """store/registry.py: exact ids, one of each but for case, durable at once, quick to ask."""
 
+import contextlib
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from leafward.errors import AlreadyExists, Damaged, NameFormatError, NotFound
+from leafward.errors import AlreadyExists, Damaged, InputError, NameFormatError, NotFound
 from leafward.store.database import ChangeWatch
 from leafward.store.registry import Identity, Registry, metadata
+from leafward.store.registry_file import RegistryFile
 
 KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 CREATED = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -242,3 +245,63 @@ def test_entry_that_does_not_read_back(registry: Registry) -> None:
 def test_close_may_be_repeated(registry: Registry) -> None:
     registry.close()
     registry.close()
+
+
+# ---- behind a child gateway
+
+
+def test_a_device_behind_a_child_gateway(registry: Registry) -> None:
+    """Kept, changed, and taken back; a change of it is a change of the identity."""
+    behind = replace(PUMP, parent="line-3")
+    registry.add(behind)
+    assert registry.get(PUMP.device_id) == behind != PUMP
+    registry.set_parent(PUMP.device_id, "line-4")
+    assert registry.get(PUMP.device_id) == replace(PUMP, parent="line-4")
+    registry.set_parent(PUMP.device_id, None)
+    assert registry.get(PUMP.device_id) == PUMP
+    with pytest.raises(NotFound):
+        registry.set_parent("nobody", "line-3")
+    with pytest.raises(InputError, match="own parent"):
+        registry.set_parent(PUMP.device_id, PUMP.device_id.lower())
+
+
+def test_who_has_no_parent() -> None:
+    """A module is where its device is; a parent is a device."""
+    with pytest.raises(InputError, match="where its device is"):
+        replace(MODULE, parent="line-3")
+    with pytest.raises(NameFormatError):
+        replace(PUMP, parent="line 3")
+
+
+VERSION_1 = """
+CREATE TABLE schema_version (name TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (name));
+CREATE TABLE identities (
+    device_id TEXT NOT NULL, module_id TEXT NOT NULL,
+    device_folded TEXT NOT NULL, module_folded TEXT NOT NULL,
+    auth TEXT NOT NULL, enabled BOOLEAN NOT NULL, generation_id TEXT NOT NULL,
+    primary_key BLOB, secondary_key BLOB, primary_thumbprint TEXT, secondary_thumbprint TEXT,
+    created BIGINT NOT NULL,
+    PRIMARY KEY (device_id, module_id), UNIQUE (device_folded, module_folded)
+) WITHOUT ROWID;
+INSERT INTO schema_version VALUES ('registry', 1);
+INSERT INTO identities VALUES (
+    'Pump-7', '', 'pump-7', '', 'x509-ca', 1, 'gen1', NULL, NULL, NULL, NULL, 1772366400123456
+);
+"""
+
+
+@pytest.mark.parametrize("first", [Registry, RegistryFile])
+def test_a_registry_of_before(path: Path, first: type[Registry] | type[RegistryFile]) -> None:
+    """Version 1 knew no parents: whoever opens it first brings it up to date, and the other finds it so."""
+    with contextlib.closing(sqlite3.connect(path)) as made:
+        made.executescript(VERSION_1)
+    for opened_by in (first, Registry, RegistryFile):
+        with opened_by.open(path) as registry:
+            found = registry.get("Pump-7")
+        assert found == replace(PUMP, auth="x509-ca", primary_key=None, secondary_key=None)
+    with Registry.open(path) as registry:
+        registry.set_parent("Pump-7", "line-3")
+    with RegistryFile.open(path) as manager_s:
+        known = manager_s.get("Pump-7")
+        assert known is not None
+        assert known.parent == "line-3"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leafward.errors import SettingsError
-from leafward.wire.routes import DEFAULT_ROUTE, Route, Router, brokered_endpoint, module_input
+from leafward.wire.routes import DEFAULT_ROUTE, Route, RouteError, Router, brokered_endpoint, module_input
 
 
 @dataclass
@@ -51,7 +51,17 @@ def test_sources(source: str, leaf: bool, module: bool, output: bool) -> None:
 
 
 FULL = Sent(
-    properties={"level": "high", "t": "21.5", "n": "7", "on": "true", "it's": "x", "odd name": "y", "empty": ""},
+    properties={
+        "dash-ed.name": "d",
+        "$mine": "own",
+        "level": "high",
+        "t": "21.5",
+        "n": "7",
+        "on": "true",
+        "it's": "x",
+        "odd name": "y",
+        "empty": "",
+    },
     system={"contentType": "application/json", "messageId": "m1"},
     body=b'{"t": 30, "s": "30", "deep": {"list": [1, {"x": "found"}]}, "flag": true, "none": null}',
 )
@@ -93,6 +103,34 @@ FULL = Sent(
         "nothing = 1 OR t > 1",
         "level = 'low' OR level = 'mid' OR level = 'high'",
         "(level = 'low' OR level = 'high') AND NOT (t > 30)",
+        "Level = 'high'",
+        "as_number(n) + 1 = 8 and as_number(n) - 1 = 6",
+        "$body.t * 2 / 3 - 1 = 19",
+        "$body.t % 7 = 2",
+        "-$body.t < 0 AND - ($body.t - 31) = 1",
+        "1 / 0 > 1e300 AND -1 / 0 < -1e300",
+        "2 + 3 * 4 = 14 AND (2 + 3) * 4 = 20",
+        "0x1F = 31 AND .5 = 5e-1",
+        "'a' || level || 'b' = 'ahighb'",
+        "(nothing ?? level ?? 'x') = 'high'",
+        "($body.nothing ?? 5) = 5",
+        "{$contentType} = 'application/json'",
+        "$mine = 'own' AND {$messageId} = 'm1'",
+        r"'\u0041\"' = 'A' || '" + '"' + "'",
+        "as_number(t) = 21.5 AND AS_NUMBER(7) = 7",
+        "concat('a', level, 'b') = 'ahighb'",
+        "length(level) = 4 AND upper(level) = 'HIGH' AND lower('ABC') = 'abc'",
+        "substring(level, 1) = 'igh' AND substring(level, 1, 2) = 'ig' AND substring(level, 4) = ''",
+        "index_of(level, 'g') = 2 AND index_of(level, 'x') = -1",
+        "starts_with(level, 'hi') AND ends_with(level, 'gh') AND contains(level, 'ig')",
+        "abs(-3) = 3 AND sign(-3) = -1 AND sign(0) = 0 AND square(3) = 9 AND sqrt(16) = 4",
+        "power(2, 10) = 1024 AND exp(0) = 1 AND ceiling(1.2) = 2 AND floor(-1.2) = -2",
+        "is_null($body.none) AND NOT is_null(nothing)",
+        "is_number($body.t) AND is_string(level) AND is_bool($body.flag)",
+        "NOT is_number(nothing) AND NOT is_string($body.deep)",
+        "IS_DEFINED(1) AND NOT IS_DEFINED(undefined) AND NOT IS_DEFINED($body.t / $body.s)",
+        "NOT null",
+        "dash-ed.name = 'd'",
         "true",
         "TRUE AND NOT FALSE",
         "'a''b' = \"a'b\"",
@@ -109,7 +147,6 @@ def test_conditions_that_hold(condition: str) -> None:
     "condition",
     [
         "level = 'low'",
-        "Level = 'high'",
         "nothing = 'x'",
         "nothing != 'x'",
         "NOT nothing = 'x'",
@@ -125,14 +162,24 @@ def test_conditions_that_hold(condition: str) -> None:
         "$body.deep = 1",
         "$body.deep.list[9] = 1",
         "$body.deep[0] = 1",
-        "$body.flag > false",
+        "$body.flag > $body.flag",
         "$body.none > null",
         "$nothing = 'x'",
         "IS_DEFINED($connectionModuleId)",
         "$outputName = 'o'",
         "false",
-        "NOT level",
         "1",
+        "as_number(level) = 1",
+        "as_number('1_000') = 1000 OR as_number('nan') = 1 OR as_number('infinity') > 1",
+        "$body.s + 1 = 31",
+        "0 / 0 = 0 / 0",
+        "1 % 0 = 0 OR sqrt(-1) = 0 OR power(-1, 0.5) = 0 OR power(0, -1) = 0",
+        "substring(level, 5) = '' OR substring(level, -1) = '' OR substring(level, 3, 2) = 'h'",
+        "substring(level, 1 / 0) = ''",
+        "length(nothing) = 0 OR 'a' || nothing = 'a'",
+        "undefined",
+        "undefined ?? undefined",
+        "null",
     ],
 )
 def test_conditions_that_do_not_hold(condition: str) -> None:
@@ -179,7 +226,8 @@ def test_endpoints() -> None:
     ("text", "position", "expected"),
     [
         ("", 1, "FROM"),
-        ("SELECT * FROM /*", 1, "FROM"),
+        ("SELECT level FROM /*", 8, "'*'"),
+        ("SELECT * INTO $upstream", 10, "FROM"),
         ("FROM", 5, "a source"),
         ("FROM messages INTO $upstream", 6, "a source"),
         ("FROM /*", 8, "INTO or WHERE"),
@@ -191,7 +239,11 @@ def test_endpoints() -> None:
         ("FROM /* WHERE a = 1 b INTO $upstream", 21, "INTO or AND or OR"),
         ("FROM /* WHERE a = 'x INTO $upstream", 19, "a property"),
         ("FROM /* WHERE (a = 1 INTO $upstream", 22, "')'"),
-        ("FROM /* WHERE IS_DEFINED(1) INTO $upstream", 26, "a property"),
+        ("FROM /* WHERE IS_DEFINED() INTO $upstream", 26, "a property"),
+        ("FROM /* WHERE IS_DEFINED(a, b) INTO $upstream", 27, "')'"),
+        ("FROM /* WHERE STARTS_WITH(a) INTO $upstream", 28, "','"),
+        ("FROM /* WHERE LENGTH(a, b) = 1 INTO $upstream", 23, "')'"),
+        ("FROM /* WHERE 1 + INTO $upstream", 19, "a property"),
         ("FROM /* WHERE IS_DEFINED a INTO $upstream", 26, "'('"),
         ("FROM /* WHERE a = 1e999 INTO $upstream", 19, "a smaller number"),
         ("FROM /* INTO $downstream", 14, "BROKEREDENDPOINT or $upstream"),
@@ -208,6 +260,99 @@ def test_where_the_reader_stops(text: str, position: int, expected: str) -> None
         Route.parse(text)
     assert f"at character {position}: got " in str(caught.value)
     assert f"expected {expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("condition", "position", "why"),
+    [
+        ("NOT level", 5, "NOT takes a boolean, and this is a string"),
+        ("level AND true", 1, "AND takes a boolean"),
+        ("true OR 1", 9, "OR takes a boolean"),
+        ("t + 1 = 2", 1, "+ takes a number, and this is a string: AS_NUMBER(…)"),
+        ("1 + 'a' = 2", 5, "+ takes a number"),
+        ("2 * level = 1", 5, "* takes a number"),
+        ("-(level) = 1", 2, "- takes a number"),
+        ("'a' || 1 = 'a1'", 8, "|| takes a string, and this is a number"),
+        ("length(12.34) = 5", 8, "LENGTH takes a string"),
+        ("substring(level, 'a') = 'b'", 18, "SUBSTRING takes a number"),
+        ("length(level) = '4'", 17, "a number is never comparable with a string"),
+        ("true < false", 8, "< is for numbers and strings"),
+        ("power(2)", 8, "expected ','"),
+        ("nosuch(1)", 1, "there is no function 'nosuch'; there are ABS, AS_NUMBER"),
+        ("twin_change_includes(a)", 1, "there is no function"),
+    ],
+)
+def test_what_can_never_be_true_is_refused(condition: str, position: int, why: str) -> None:
+    """An operand that is known to be of the wrong kind, at its own place."""
+    with pytest.raises(RouteError) as caught:
+        Route.parse(f"FROM /* WHERE {condition} INTO $upstream")
+    assert f"at character {14 + position}: " in str(caught.value)
+    assert why in str(caught.value)
+    assert caught.value.position == 13 + position
+
+
+def test_the_place_is_pointed_at() -> None:
+    """A caret below it; of a long route, what is around it; of several lines, the one."""
+    with pytest.raises(RouteError) as caught:
+        Route.parse("FROM /*\nWHERE a = \nINTO $upstream")
+    assert caught.value.pointed() == "INTO $upstream\n^"
+    with pytest.raises(RouteError) as caught:
+        Route.parse("FROM /* WHERE " + "a = 1 OR " * 30 + "b == 2 INTO $upstream")
+    line, caret = caught.value.pointed().split("\n")
+    assert line[len(caret) - 1 :] == "= 2 INTO $upstream"
+    assert len(line) <= 120
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "taken"),
+    [
+        ("/twinChangeNotifications", "twinChangeNotifications", True),
+        ("/twinChangeNotifications/*", "twinChangeNotifications", True),
+        ("/*", "twinChangeNotifications", True),
+        ("/messages/*", "twinChangeNotifications", False),
+        ("/deviceLifecycleEvents", "twinChangeNotifications", False),
+        ("/deviceConnectionStateEvents", "deviceConnectionStateEvents", True),
+    ],
+)
+def test_events(source: str, kind: str, taken: bool) -> None:
+    """What the hub itself tells of a device is no telemetry."""
+    event = Sent(system={"messageType": kind})
+    route = Route.parse(f"FROM {source} INTO $upstream")
+    assert route.matches(event) is taken
+    assert bool(Router([route]).endpoints_for(event)) is taken
+
+
+def test_priorities_and_times_to_live() -> None:
+    """Each priority has its queue; the best one counts, of equal ones the longest life."""
+    routes = [
+        Route.parse("FROM /messages/* INTO $upstream"),
+        Route.parse("FROM /messages/* WHERE level = 'high' INTO $upstream", priority=3, time_to_live=60),
+        Route.parse("FROM /messages/* WHERE level = 'high' INTO $upstream", priority=3, time_to_live=-1),
+        Route.parse("FROM /messages/* WHERE level = 'high' INTO $upstream", priority=4, time_to_live=0),
+    ]
+    router = Router(routes, 7200)
+    assert router.endpoints_for(LEAF) == {"$upstream": 7200}
+    assert router.endpoints_for(Sent(properties={"level": "high"})) == {"$upstream#3": None}
+    assert router.queues(["b/inputs/i#9", "b/inputs/i"]) == [
+        "$upstream#3",
+        "$upstream#4",
+        "b/inputs/i#9",
+        "$upstream",
+        "b/inputs/i",
+    ]
+    assert [module_input(queue) for queue in ("b/inputs/i#9", "b#9/inputs/i", "$upstream#3", "devicebound/b")] == [
+        ("b", "i"),
+        ("b#9", "i"),
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("terms", [{"priority": 10}, {"priority": -1}, {"time_to_live": -2}, {"time_to_live": 2**31}])
+def test_terms_out_of_range(terms: dict[str, int]) -> None:
+    """Refused."""
+    with pytest.raises(SettingsError):
+        Route.parse("FROM /* INTO $upstream", **terms)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +388,7 @@ def test_without_routes_everything_goes_upstream() -> None:
     """No routes -> $upstream for leaves and modules alike."""
     assert Route.parse(DEFAULT_ROUTE.text) == DEFAULT_ROUTE
     for router in (Router(), Router([]), Router([DEFAULT_ROUTE])):
-        assert [router.endpoints_for(message) for message in (LEAF, MODULE, OUTPUT)] == [["$upstream"]] * 3
+        assert [router.endpoints_for(message) for message in (LEAF, MODULE, OUTPUT)] == [{"$upstream": None}] * 3
 
 
 def test_a_message_gets_to_each_endpoint_once() -> None:
@@ -258,14 +403,14 @@ def test_a_message_gets_to_each_endpoint_once() -> None:
             ],
         )
     )
-    assert router.endpoints_for(OUTPUT) == ["b/inputs/i", "$upstream"]
-    assert router.endpoints_for(Sent("gw", "other", properties={"level": "high"})) == ["$upstream"]
-    assert router.endpoints_for(LEAF) == []
+    assert router.endpoints_for(OUTPUT) == {"b/inputs/i": None, "$upstream": None}
+    assert router.endpoints_for(Sent("gw", "other", properties={"level": "high"})) == {"$upstream": None}
+    assert router.endpoints_for(LEAF) == {}
 
 
 def test_invented_outputs_do_not_fill_the_memory() -> None:
     """A module that names a new output with every message."""
     router = Router()
     for number in range(3000):
-        assert router.endpoints_for(Sent("gw", "m", str(number))) == ["$upstream"]
+        assert router.endpoints_for(Sent("gw", "m", str(number))) == {"$upstream": None}
     assert len(router._by_sender) <= 1024

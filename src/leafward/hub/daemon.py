@@ -11,7 +11,6 @@ import asyncio
 import asyncio.sslproto
 import contextlib
 import logging
-import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,29 +23,38 @@ from leafward.hub.certificate import ServingCertificate
 from leafward.hub.clock import LAST_SEEN, HubClock
 from leafward.hub.connections import Connections
 from leafward.hub.descriptors import raise_limit, within_descriptors
+from leafward.hub.failures_handshakes import HandshakeWatch
 from leafward.hub.gate import Gate
 from leafward.hub.https_server import HttpsServer
 from leafward.hub.hub import Hub
 from leafward.hub.listeners import Listener, NewProtocol, listen
 from leafward.hub.metrics import HubMetrics
+from leafward.hub.module_inputs import ModuleInputs
+from leafward.hub.plain_policy import PlainPolicy
+from leafward.hub.plain_topics import PLAIN_DATABASE, PlainTopics
 from leafward.hub.provisioning_door import ProvisioningDoor
-from leafward.hub.refusals import Refusals
+from leafward.hub.provisioning_mqtt import ProvisioningMqtt
 from leafward.hub.registry_watch import RegistryWatch
-from leafward.hub.sas_authenticator import SasAuthenticator
+from leafward.hub.requests import Requests
+from leafward.hub.security import Security
+from leafward.hub.service_dispatch import ServiceApi
+from leafward.hub.service_socket import ServiceSocket
+from leafward.hub.service_start import Services
 from leafward.hub.session_file import SessionFile
-from leafward.hub.settings import HubSettings, Limits, read_leaf_cas, read_settings
+from leafward.hub.settings import HubSettings, read_leaf_cas, read_settings
 from leafward.hub.store_thread import StoreThread
 from leafward.hub.telemetry import Intake
+from leafward.hub.twins_start import TwinParts, open_twins
+from leafward.hub.upstream_origins import Origins
+from leafward.hub.upstream_start import queue_names, upstream_part
+from leafward.hub.wills import Wills
 from leafward.hub.workload_client import WorkloadClient
-from leafward.hub.x509_authenticator import X509Authenticator
 from leafward.store.database import ChangeWatch
 from leafward.store.home import Home
 from leafward.store.lock import HomeLock
 from leafward.store.messages import MessageStore
 from leafward.store.registry import Registry
 from leafward.wire.routes import Router
-from leafward.wire.tls.alerts import alert_of
-from leafward.wire.tls.connection import TlsConnection
 
 logger = logging.getLogger(__name__)
 
@@ -94,24 +102,40 @@ async def run_hub(
         stack.enter_context(HomeLock(home.run / LOCK).hold("hub"))
         client = await WorkloadClient.attached(home, settings.hostname, stop)
         time = HubClock(clock, home.manager / LAST_SEEN)
-        certificate = ServingCertificate(client, metrics, time, leaf_cas=leaf_cas, seen=time.learn)
+        host = settings.device.hostname
+        certificate = ServingCertificate(client, metrics, time, host=host, leaf_cas=leaf_cas, seen=time.learn)
         registry = Registry.open(home.registry)
         stack.callback(registry.close)
-        sas = SasAuthenticator(registry, frozenset(name.lower() for name in (settings.hostname, client.hub_name)))
-        authenticator = Authenticator(sas, X509Authenticator(registry, certificate.trust))
-        await certificate.begin(_handshake_recorder(metrics))
-        parts = _parts(home, settings, limits, registry, authenticator=authenticator, metrics=metrics, clock=time)
+        guard = Security(home, settings, limits, metrics, time)
+        authenticator = await guard.open(certificate, registry, hub_name=client.hub_name, leaf_cas=leaf_cas)
+        twin_store = await open_twins(home.hub)
+        stack.callback(twin_store.close)
+        parts = _parts(home, settings, registry, authenticator=authenticator, guard=guard, clock=time)
         hub, store = await stack.enter_async_context(parts)
-        door = ProvisioningDoor(home.provisioning_socket, patience=limits.packet_timeout)
-        listeners = _Listeners(hub, store, certificate, door)
+        leads_up = upstream_part(hub, store, settings, home.settings.parent, lambda: certificate.trust().anchors)
+        upstream_routes = await stack.enter_async_context(leads_up)
+        door = ProvisioningDoor(hub, home.provisioning_socket)
+        hub.guests.append(ProvisioningMqtt(hub, door))
+        services = Services(hub, store, registry, settings)
+        twins = TwinParts(hub, store, twin_store, registry, services.api)
+        stack.callback(twins.close)
+        services.api.add(*guard.routes(), *upstream_routes)
+        operator = ServiceSocket(services.api, home, shutdown_timeout=limits.shutdown_timeout)
+        stack.push_async_callback(operator.close)
+        listeners = _Listeners(hub, store, certificate, door, services.api, watch=guard.handshakes)
         stack.push_async_callback(listeners.close)
+        stack.push_async_callback(guard.close)
+        stack.callback(services.close)
         addresses = await listeners.open(bind, mqtt_port, https_ports)
+        await operator.open()
         watch = ChangeWatch(registry.engine)
         stack.callback(watch.close)
         tasks = (
             certificate.run(),
             RegistryWatch(watch, registry, hub.broker).run(),
             _each_minute(hub, store),
+            *guard.tasks(hub.broker),
+            twins.sweep.run(),
         )
         background = [stack.enter_context(_background(task)) for task in tasks]
         ready(addresses)
@@ -142,44 +166,63 @@ async def _until(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> N
 async def _parts(
     home: Home,
     settings: HubSettings,
-    limits: Limits,
     registry: Registry,
     *,
     authenticator: Authenticator,
-    metrics: HubMetrics,
+    guard: Security,
     clock: Clock,
 ) -> AsyncIterator[tuple[Hub, StoreThread]]:
     """The hub's parts over an open message store; the store is drained and closed at the end."""
+    limits, metrics = guard.limits, guard.metrics
     make_folder(home.hub)
-    routes = list(settings.routes.values())
+    router = Router(settings.routes.values(), settings.hub.time_to_live_secs)
     messages = await asyncio.to_thread(MessageStore.open, home.messages)
-    store = StoreThread(messages, metrics, queue_bytes=limits.queue_bytes, batch_size=limits.batch_size)
+    store = StoreThread(
+        messages,
+        metrics,
+        queue_bytes=limits.queue_bytes,
+        batch_size=limits.batch_size,
+        keep=limits.keep,
+        clock=clock,
+    )
+    plain = await asyncio.to_thread(PlainTopics, home.hub / PLAIN_DATABASE, store, limits, metrics, clock)
+    exchange, policy = plain.exchange, PlainPolicy(settings.hub.policy.rules)
     try:
         keeper = SessionFile(home.hub / SESSIONS_FILE, store)
-        broker = Broker(
-            device_id=settings.device_id,
-            endpoints=dict.fromkeys(route.endpoint for route in routes),
-            store=store,
-            limits=limits,
-            keeper=keeper,
-        )
-        broker.restore(keeper.load(registry, clock()))
-        intake = Intake(store, Router(routes), metrics, clock)
-        yield Hub(limits, metrics, Refusals(metrics), authenticator, broker, intake, clock), store
+        broker = Broker(store=store, exchange=exchange, limits=limits, metrics=metrics, keeper=keeper, clock=clock)
+        waiting = await asyncio.to_thread(queue_names, messages)
+        broker.sources.append(ModuleInputs(settings.device_id, router.queues(waiting)))
+        broker.restore(keeper.load(registry, clock(), broker.room, policy))
+        intake = Intake(store, router, metrics, clock, Origins(registry, settings.device_id, metrics, clock))
+        wills = Wills(intake, exchange, asyncio.get_running_loop().call_later)
+        refusals, requests = guard.refusals, Requests()
+        hub = Hub(limits, metrics, refusals, authenticator, broker, intake, clock, requests, policy, exchange, wills)
+        yield hub, store
     finally:
         await store.close()
+        plain.close()
 
 
 class _Listeners:
     """Both listeners and what came in by them, opened and closed in the right order."""
 
-    def __init__(self, hub: Hub, store: StoreThread, certificate: ServingCertificate, door: ProvisioningDoor) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        store: StoreThread,
+        certificate: ServingCertificate,
+        door: ProvisioningDoor,
+        api: ServiceApi,
+        *,
+        watch: HandshakeWatch,
+    ) -> None:
         self._hub = hub
         self._store = store
         self._certificate = certificate
         self._gate = Gate(hub.limits, hub.metrics)
+        self._watch = watch
         self._connections = Connections(hub)
-        self._https = HttpsServer(hub, self._connections.new, door)
+        self._https = HttpsServer(hub, self._connections.new, door, api)
         self._listeners: list[Listener] = []
 
     async def open(self, bind: str, mqtt_port: int, https_ports: list[int]) -> HubAddresses:
@@ -205,27 +248,17 @@ class _Listeners:
             tls=self._certificate.context,
             limits=self._hub.limits,
             gate=self._gate,
+            watch=self._watch,
             option=option,
         )
         self._listeners.append(listener)
         return listener.port
 
 
-def _handshake_recorder(metrics: HubMetrics) -> Callable[[TlsConnection, ssl.SSLError], None]:
-    """Counts failed handshakes by the alert: a leaf device that does not trust our root says so there."""
-
-    def record(_connection: TlsConnection, error: ssl.SSLError) -> None:
-        alert = alert_of(error)
-        reason = (error.reason or "unknown").lower() if alert is None else alert.name
-        metrics.handshakes_failed[reason] += 1
-        logger.info("a TLS handshake failed: %s", reason)
-
-    return record
-
-
 async def _each_minute(hub: Hub, store: StoreThread) -> None:
     """Drops messages that are too old or too many, and tells what was not logged. Never returns."""
     while True:
-        store.sweep(hub.clock(), hub.limits.store_age, hub.limits.store_messages)
+        store.sweep()
+        hub.broker.sweep(hub.clock())
         hub.refusals.tell_suppressed()
         await asyncio.sleep(SWEEP_SECONDS)

@@ -1,8 +1,9 @@
 """The one thread that touches the message store, in rounds: group commit without a task or a future per message.
 
 While a round is on disk the loop goes on collecting; the next round takes all that has come: appended messages in one
-durable transaction, then acknowledgements, then reads. The busier the hub, the larger the batch. What waits is bounded
-in bytes: senders that find the queue full stop reading from their peers and are called when there is room again.
+durable transaction, then acknowledgements, then reads. Where the store is over its limits, each round makes some room.
+The busier the hub, the larger the batch. What waits is bounded in bytes: senders that find the queue full stop reading
+from their peers and are called when there is room again.
 
     loop:    append append acknowledge ... | append append ... | ...
     thread:            [ round 1 ]         [ round 2 ]         [ round 3 ]
@@ -12,16 +13,16 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from leafward.errors import LeafwardError
+from leafward.errors import LeafwardError, StoreError
 from leafward.hub.log_budget import LogBudgets
 from leafward.hub.metrics import HubMetrics
-from leafward.store.messages import Message, MessageStore
+from leafward.store.messages import Message, MessageStore, StoreLimits
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +71,22 @@ class _Read:
 class _Round:
     """What one trip to the thread carries, and what it brings back."""
 
-    messages: list[tuple[Message, Sequence[str]]] = field(default_factory=list)
+    messages: list[tuple[Message, Collection[str]]] = field(default_factory=list)
     senders: list[tuple[Sender, int]] = field(default_factory=list)
     size: int = 0
     acknowledged: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    moves: list[tuple[str, str, int]] = field(default_factory=list)
     reads: list[_Read] = field(default_factory=list)
     jobs: list[_Job] = field(default_factory=list)
     append_error: Exception | None = None
+    # Whether the store's room was looked at; too much is left; none of that may be dropped; some of it was.
+    looked: bool = False
+    over: bool = False
+    no_room: bool = False
+    dropped: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.acknowledged or self.reads or self.jobs)
+        return bool(self.messages or self.acknowledged or self.moves or self.reads or self.jobs)
 
 
 class StoreThread:
@@ -88,8 +95,26 @@ class StoreThread:
     `grown` is called after a durable append with the endpoints that got something.
     """
 
-    def __init__(self, store: MessageStore, metrics: HubMetrics, *, queue_bytes: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        store: MessageStore,
+        metrics: HubMetrics,
+        *,
+        queue_bytes: int,
+        batch_size: int,
+        keep: StoreLimits | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
+        """`keep`: how much stays in the store, None for any. With `clock`, what is over by then is not read."""
         self._store = store
+        self._keep = keep
+        self._clock = clock
+        # More is kept than may be; and nothing of it may be dropped.
+        self._tight = False
+        self._no_room = False
+        self._sweeping = False
+        if keep is not None:
+            metrics.store_dropped = store.dropped
         self._metrics = metrics
         self._queue_bytes = queue_bytes
         self._batch_size = batch_size
@@ -112,12 +137,21 @@ class StoreThread:
         """More bytes wait for the disk than may."""
         return self._queued >= self._queue_bytes
 
-    def append(self, message: Message, endpoints: Sequence[str], sender: Sender, token: int) -> bool:
+    @property
+    def messages(self) -> MessageStore:
+        """The store itself, for the work of a job: in the thread only."""
+        return self._store
+
+    def append(self, message: Message, endpoints: Collection[str], sender: Sender, token: int) -> bool:
         """Queues a message; `sender.stored(token)` follows when it is durable.
 
         Returns False when the queue is full now: the message is taken, and `sender.room_again()` will be called when
-        the sender may go on.
+        the sender may go on. Where the store is full and nothing in it may be dropped, the message is not taken:
+        `sender.not_stored` is called at once.
         """
+        if self._no_room:
+            sender.not_stored(token, StoreError("the message store is full", hint="hub.limits.store_bytes"))
+            return True
         cost = _cost(message)
         self._next.messages.append((message, endpoints))
         self._next.senders.append((sender, token))
@@ -137,6 +171,11 @@ class StoreThread:
         self._next.acknowledged[endpoint].append(message_id)
         self._schedule()
 
+    def move(self, endpoint: str, other: str, message_id: int) -> None:
+        """The message waits for `other` instead."""
+        self._next.moves.append((endpoint, other, message_id))
+        self._schedule()
+
     def read(self, endpoint: str, after: int, limit: int, done: ReadDone) -> None:
         """Calls `done` with at most `limit` messages pending for the endpoint, later than id `after`, oldest first."""
         self._next.reads.append(_Read(endpoint, after, limit, done))
@@ -150,9 +189,23 @@ class StoreThread:
         self._next.jobs.append(_Job(prepare, work, done))
         self._schedule()
 
-    def sweep(self, now: datetime, max_age: timedelta, max_messages: int) -> None:
-        """Drops what is older than `max_age`, and the oldest beyond `max_messages`."""
-        self.run(lambda: None, lambda _nothing: self._store.sweep(now, max_age, max_messages))
+    def sweep(self) -> None:
+        """Drops what is over, too old or too much: a little in each round, until nothing is left to do."""
+        if self._keep is None or self._clock is None or self._sweeping:
+            return
+        self._sweeping = True
+        now, keep, done = self._clock(), self._keep, [0]
+
+        def step(_nothing: None) -> None:
+            done[0] = self._store.room.step(now, keep)
+            self._metrics.store_bytes = self._store.room.used()
+
+        def told(error: Exception | None) -> None:
+            self._sweeping = error is None and done[0] > 0
+            if self._sweeping:
+                self.run(lambda: None, step, told)
+
+        self.run(lambda: None, step, told)
 
     def forget(self, sender: Sender) -> None:
         """The sender is gone: do not call it for room."""
@@ -200,15 +253,31 @@ class StoreThread:
         for endpoint, ids in current.acknowledged.items():
             with _logged("cannot acknowledge messages"):
                 self._store.acknowledge(endpoint, ids)
+        for endpoint, other, message_id in current.moves:
+            with _logged("cannot set a message aside"):
+                self._store.move(endpoint, other, [message_id])
+        now = None if self._clock is None else self._clock()
         for read in current.reads:
             with _logged("cannot read pending messages"):
-                read.answer = list(self._store.pending(read.endpoint, after=read.after, limit=read.limit))
+                read.answer = list(self._store.pending(read.endpoint, after=read.after, limit=read.limit, now=now))
         for job in current.jobs:
             try:
                 if job.error is None:
                     job.work(job.prepared)
             except Exception as error:
                 job.error = error
+        if self._keep is not None and (current.messages or self._tight):
+            current.looked = True
+            with _logged("cannot make room for messages"):
+                self._make_room(current, self._keep)
+
+    def _make_room(self, current: _Round, keep: StoreLimits) -> None:
+        """In the thread: at least as much as a round brings, in one short transaction."""
+        before = self._store.dropped["full"]
+        made = self._store.room.make_room(keep, 2 * len(current.messages))
+        current.dropped = self._store.dropped["full"] > before
+        current.over = self._store.room.is_over(keep)
+        current.no_room = current.over and not made
 
     def _finish(self, current: _Round, future: "asyncio.Future[None]") -> None:
         """Tells everybody, one after the other: whatever one of them raises, the next is told and the work goes on."""
@@ -223,6 +292,7 @@ class StoreThread:
                     read.done(read.answer)
             for job in current.jobs:
                 _tell(job)
+            self._note_room(current)
             self._tell_room()
         finally:
             if self._backlog or self._next:
@@ -250,6 +320,17 @@ class StoreThread:
                 logger.exception(_FAULT)
         with _logged(_FAULT):
             self.grown({endpoint for _message, endpoints in current.messages for endpoint in endpoints})
+
+    def _note_room(self, current: _Round) -> None:
+        if not current.looked:
+            return
+        if current.no_room and not self._no_room:
+            logger.error("the message store is full, and nothing may be dropped: new messages are refused")
+        if current.dropped and self._budgets.take("dropped"):
+            logger.warning("the message store is full: messages that somebody waited for are dropped")
+        self._tight, self._no_room = current.over, current.no_room
+        if current.over and not current.no_room:
+            self.run(lambda: None, lambda _nothing: None)  # the next round makes more
 
     def _tell_room(self) -> None:
         if self._waiting and self._queued <= self._queue_bytes // 2:

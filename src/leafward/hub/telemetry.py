@@ -6,18 +6,28 @@ from datetime import datetime
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.peer import Peer
 from leafward.hub.store_thread import Sender, StoreThread
+from leafward.hub.upstream_origins import Origins
 from leafward.store.messages import Message
-from leafward.wire.routes import Router
+from leafward.wire.property_bag import EDGE_HUB
+from leafward.wire.routes import EVENTS, MESSAGE_TYPE, Router
 
 
 class Intake:
-    """Takes messages in. `clock` gives the time they are enqueued at, in UTC."""
+    """Takes messages in. `clock` gives the time they are enqueued at, in UTC. `origins` judges what child hubs say."""
 
-    def __init__(self, store: StoreThread, router: Router, metrics: HubMetrics, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: StoreThread,
+        router: Router,
+        metrics: HubMetrics,
+        clock: Callable[[], datetime],
+        origins: Origins | None = None,
+    ) -> None:
         self._store = store
         self._router = router
         self._metrics = metrics
         self._clock = clock
+        self._origins = origins
 
     def take(
         self,
@@ -35,9 +45,12 @@ class Intake:
         Returns False when the sender must take no more until `sender.room_again()`. A message that no route wants is
         dropped, as edgeHub does, and is stored at once.
         """
+        device_id, module_id = peer.device_id, peer.module_id
+        if module_id == EDGE_HUB and self._origins is not None:
+            device_id, module_id, properties, system = self._origins.origin(peer, properties, system)
         message = Message(
-            device_id=peer.device_id,
-            module_id=peer.module_id,
+            device_id=device_id,
+            module_id=module_id,
             output=output,
             properties=properties,
             system=system,
@@ -52,6 +65,17 @@ class Intake:
             return True
         return self._store.append(message, endpoints, sender, token)
 
+    def notify(self, kind: str, device_id: str, module_id: str | None, body: bytes, properties: dict[str, str]) -> None:
+        """Something has happened to a device or module that routes may want: of `kind` "twinChangeNotifications" or
+        another of `routes.EVENTS`. It is kept as telemetry is; nobody waits for that."""
+        if kind not in EVENTS.values():
+            raise ValueError(f"{kind!r} is no source of a route: a fault of ours")
+        system = {MESSAGE_TYPE: kind, "contentType": "application/json", "contentEncoding": "utf-8"}
+        message = Message(device_id, module_id, None, properties, system, body, self._clock())
+        endpoints = self._router.endpoints_for(message)
+        if endpoints:
+            self._store.append(message, endpoints, _NOBODY, 0)
+
     @property
     def full(self) -> bool:
         """The disk does not keep up: nothing more should be taken just now."""
@@ -60,3 +84,19 @@ class Intake:
     def forget(self, sender: Sender) -> None:
         """The sender is gone: it wants no `room_again`."""
         self._store.forget(sender)
+
+
+class _Nobody:
+    """A sender that wants no word."""
+
+    def stored(self, token: int) -> None:
+        """Good."""
+
+    def not_stored(self, token: int, error: Exception) -> None:
+        """The store has told it."""
+
+    def room_again(self) -> None:
+        """There is nothing to go on with."""
+
+
+_NOBODY = _Nobody()

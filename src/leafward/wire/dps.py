@@ -4,16 +4,18 @@
 Bodies and error bodies as the service writes them and the SDKs read them.
 """
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
-from leafward.errors import EncodingError, NameFormatError
+from leafward.errors import EncodingError
+from leafward.pki.names import parse_registration_id
 from leafward.wire.api_fields import Fields, moment, to_json
+from leafward.wire.base64_text import encode_base64
 
-API_VERSIONS = ("2018-11-01", "2019-03-31", "2021-06-01")
+API_VERSIONS = ("2017-11-15", "2018-11-01", "2019-01-15", "2019-03-31", "2021-06-01", "2021-10-01")
 API_VERSION = "2019-03-31"  # what both SDKs send
 MAX_REQUEST_BODY = 64 * 1024  # bytes
 MAX_RESPONSE_BODY = 256 * 1024  # bytes
@@ -27,20 +29,13 @@ KEY_NAME = "registration"  # `skn` of a symmetric key's token
 
 Status: TypeAlias = Literal["unassigned", "assigning", "assigned", "failed", "disabled"]
 STATUSES: tuple[str, ...] = get_args(Status)
+RESULTS = ("x509", "symmetricKey", "tpm")
 
-# Letters, digits and - . _ : of which the last is a letter, a digit or a dash; case does not matter.
-_REGISTRATION_ID = re.compile(r"[A-Za-z0-9._:-]{0,127}[A-Za-z0-9-]")
-
-# HTTP status -> error code, for the errors that devices meet.
+# The error codes that devices meet; the first three digits are the HTTP status.
 BAD_REQUEST, UNAUTHORIZED, INVALID_CERTIFICATE, NOT_FOUND = 400000, 401000, 401002, 404201
-
-
-def parse_registration_id(text: str) -> str:
-    """A registration id as it stands. Raises `NameFormatError`."""
-    if not _REGISTRATION_ID.fullmatch(text):
-        why = "expected 1 to 128 letters, digits and - . _ : with a letter, a digit or a dash at the end"
-        raise NameFormatError(f"{text[:128]!r} is no registration id", why=why)
-    return text
+CONFLICT, STALE, THROTTLED, INTERNAL_ERROR, UNAVAILABLE = 409201, 412000, 429001, 500000, 503001
+# Of a registration that failed: its device id is another's at the hub, or no hub may have it.
+ID_TAKEN, NO_HUB = 409202, 400209
 
 
 def register_path(scope: str, registration_id: str) -> str:
@@ -61,10 +56,15 @@ def resource(scope: str, registration_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRequest:
-    """The body of `register`. `payload` is any JSON value for a custom allocation, None for none."""
+    """The body of `register`. `payload` is any JSON value that the device gives, None for none.
+
+    A TPM gives its endorsement key and storage root key, TPM2B_PUBLIC structures.
+    """
 
     registration_id: str
     payload: Any = None
+    endorsement_key: bytes | None = None
+    storage_root_key: bytes | None = None
 
     @classmethod
     def parse(cls, body: bytes, path_id: str) -> "RegisterRequest":
@@ -77,10 +77,34 @@ class RegisterRequest:
         if registration_id.lower() != path_id.lower():
             why = f"got {registration_id!r} in the body and {path_id[:128]!r} in the path"
             raise EncodingError("the registrationId is another than the path's", why=why)
-        return cls(registration_id, fields.values.get("payload"))
+        tpm, payload = fields.object("tpm"), fields.values.get("payload")
+        if not tpm.values:
+            return cls(registration_id, payload)
+        return cls(registration_id, payload, tpm.binary("endorsementKey"), tpm.binary("storageRootKey"))
 
     def to_json(self) -> bytes:
-        return to_json({"registrationId": self.registration_id, "payload": self.payload})
+        values: dict[str, Any] = {"registrationId": self.registration_id, "payload": self.payload}
+        if self.endorsement_key is not None and self.storage_root_key is not None:
+            keys = {"endorsementKey": self.endorsement_key, "storageRootKey": self.storage_root_key}
+            values["tpm"] = {name: encode_base64(key) for name, key in keys.items()}
+        return to_json(values)
+
+
+@dataclass(frozen=True, slots=True)
+class TpmChallenge:
+    """What a TPM is answered first, with status 401: only it gets the key out of `authentication_key`."""
+
+    authentication_key: bytes
+
+    def to_json(self) -> bytes:
+        message = "sign with the key that the TPM activates"
+        key = encode_base64(self.authentication_key)
+        return to_json({"message": message, "authenticationKey": key, "keyName": KEY_NAME})
+
+    @classmethod
+    def parse(cls, body: bytes) -> "TpmChallenge":
+        """Raises `EncodingError`."""
+        return cls(Fields.parse(body, "challenge", limit=MAX_RESPONSE_BODY).binary("authenticationKey"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +122,13 @@ class RegistrationState:
     error_code: int | None = None
     error_message: str | None = None
     payload: Any = None
+    # What it was admitted by: "x509", "symmetricKey" or "tpm", with what the service tells of that.
+    result: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """The JSON object; fields that are None are left out, because the Python SDK joins what is there as text."""
-        values = {
+        values: dict[str, Any] = {
+            **self.result,
             "registrationId": self.registration_id,
             "createdDateTimeUtc": moment(self.created),
             "assignedHub": self.assigned_hub,
@@ -132,6 +159,7 @@ class RegistrationState:
             error_code=code if isinstance(code, int) else None,
             error_message=fields.optional_text("errorMessage"),
             payload=fields.values.get("payload"),
+            result={name: fields.object(name).values for name in RESULTS if name in fields.values},
         )
 
 

@@ -13,6 +13,7 @@ from leafward.errors import AccessDenied, ProtocolError
 from leafward.wire.property_bag import (
     CONNECTION_DEVICE,
     CONNECTION_MODULE,
+    EDGE_HUB,
     OUTPUT,
     check_forwardable,
     join_system,
@@ -82,12 +83,13 @@ class Forwarded(Protocol):
 class HubTopics:
     """The topics of one connected identity. Make one a connection: its prefixes are put together once."""
 
-    __slots__ = ("_base", "_events", "_module", "_readable")
+    __slots__ = ("_base", "_events", "_module", "_passes_on", "_readable")
 
     def __init__(self, device_id: str, module_id: str | None = None) -> None:
         self._base = _base(device_id, module_id)
         self._events = self._base + "/messages/events"
         self._module = module_id is not None
+        self._passes_on = module_id == EDGE_HUB
         # The C# SDK subscribes to all of a module's own topics at once; a device's are named one by one, because its
         # modules' topics lie below its own. The ids hold no wildcard, or the prefix would be a pattern.
         own = self._base + ("/" if self._module else "/messages/devicebound/")
@@ -125,7 +127,7 @@ class HubTopics:
         bag = bag.removesuffix("/")  # Node ends the topics of outputs with one
         if "/" in bag:
             raise ProtocolError("the topic is malformed", why="a '/' stands in the properties", hint="write it as %2F")
-        properties, system, output = split_system(read_pairs(bag))
+        properties, system, output = split_system(read_pairs(bag), with_origin=self._passes_on)
         check_forwardable(properties, system)
         # A leaf device has no outputs; what it writes there must not look like a module's.
         return Telemetry(properties, system, output if self._module else None)

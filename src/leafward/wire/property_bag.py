@@ -17,6 +17,8 @@ MAX_PROPERTIES = 256  # in one message; IoT Hub bounds only their size, and the 
 # of device, module and input and before the sender's, which together need some 1,300 bytes at most.
 MAX_BAG = MAX_STRING - 2048
 
+# The module by which a gateway's hub connects to the hub above it; it passes on what is others', and says whose.
+EDGE_HUB = "$edgeHub"
 OUTPUT, CONNECTION_DEVICE, CONNECTION_MODULE = "$.on", "$.cdid", "$.cmid"
 
 # Wire name -> long name (SystemProperties of IoT Edge's hub).
@@ -82,12 +84,14 @@ def check_forwardable(properties: Mapping[str, str], system: Mapping[str, str]) 
         raise ProtocolError("the properties are too long", why=why)
 
 
-def split_system(pairs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], str | None]:
+def split_system(
+    pairs: Mapping[str, str], *, with_origin: bool = False
+) -> tuple[dict[str, str], dict[str, str], str | None]:
     """(properties, system properties by long name, output).
 
     What a sender says about who it is (`$.cdid`, `$.cmid`) is dropped, not believed and not refused: the Python SDK
-    keeps both as ordinary properties, so a module that passes a message on repeats them. System names that we do not
-    know keep their wire name.
+    keeps both as ordinary properties, so a module that passes a message on repeats them. `with_origin`: it stays among
+    the system properties, for whoever judges it. System names that we do not know keep their wire name.
     """
     properties: dict[str, str] = {}
     system: dict[str, str] = {}
@@ -97,7 +101,7 @@ def split_system(pairs: Mapping[str, str]) -> tuple[dict[str, str], dict[str, st
             properties[name] = value
         elif name == OUTPUT:
             output = value or None
-        elif name not in (CONNECTION_DEVICE, CONNECTION_MODULE):
+        elif with_origin or name not in (CONNECTION_DEVICE, CONNECTION_MODULE):
             system[SYSTEM_NAMES.get(name, name)] = value
     return properties, system, output
 

@@ -1,18 +1,32 @@
-"""The condition of a route: values of a message, compared.
+"""The condition of a route: values of a message, compared and counted with.
 
-Three answers, as in the query language of IoT Hub: true, false, and undefined where a value is missing or two kinds
-cannot be compared. A route takes a message only when the answer is true, so `NOT` of something missing does not match.
+Three answers, as in the query language of IoT Hub: true, false, and undefined where a value is missing or of the wrong
+kind. A route takes a message only when the answer is true, so `NOT` of something missing does not match.
+
+Each node says by `gives` of which kind its value is, None where only the message knows: so a condition that can never
+be true is refused when the route is set.
 """
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeGuard
 
 from leafward.errors import EncodingError
 from leafward.wire.json_value import Json, read_body
+from leafward.wire.route_functions import (
+    ABOUT_KINDS,
+    Function,
+    Kind,
+    NoAnswerError,
+    as_double,
+    defined,
+    kind_of,
+    text_as_number,
+)
 
 
 class Routed(Protocol):
@@ -64,16 +78,22 @@ class Subject:
 
 
 class Condition(Protocol):
-    """A node: its value for one message."""
+    """A node: its value for one message, and the kind of it where that is known before."""
 
+    @property
+    def gives(self) -> Kind | None: ...
     def value(self, subject: Subject) -> Value: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A string, number, boolean or null."""
+    """A string, number, boolean, null or undefined."""
 
-    constant: Json
+    constant: Value
+
+    @property
+    def gives(self) -> Kind | None:
+        return kind_of(self.constant)
 
     def value(self, subject: Subject) -> Value:
         return self.constant
@@ -81,29 +101,45 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """An application property, by its exact name."""
+    """An application property; its exact name before one that differs in case, as IoT Edge's hub takes it."""
 
     name: str
 
+    @property
+    def gives(self) -> Kind | None:
+        return "string"
+
     def value(self, subject: Subject) -> Value:
-        return subject.message.properties.get(self.name, UNDEFINED)
+        properties = subject.message.properties
+        found = properties.get(self.name)
+        return found if found is not None else _without_case(properties, self.name.lower())
 
 
 @dataclass(frozen=True, slots=True)
 class SystemProperty:
-    """`$contentType` and the like, by long name in any case. `$connectionModuleId` is undefined for a leaf device."""
+    """`$contentType` and the like, by long name in any case. `$connectionModuleId` is undefined for a leaf device.
 
-    name: str  # lower-case, without the dollar sign
+    An application property that is called so, dollar sign included, comes first, unless the name stands in braces.
+    """
+
+    name: str  # without the dollar sign
+    braced: bool = False
+
+    @property
+    def gives(self) -> Kind | None:
+        return "string"
 
     def value(self, subject: Subject) -> Value:
-        message = subject.message
-        if self.name == "connectiondeviceid":
+        message, name = subject.message, self.name.lower()
+        if not self.braced and (own := message.properties.get(f"${self.name}")) is not None:
+            return own
+        if name == "connectiondeviceid":
             return message.device_id
-        if self.name == "connectionmoduleid":
+        if name == "connectionmoduleid":
             return UNDEFINED if message.module_id is None else message.module_id
-        if self.name == "outputname":
+        if name == "outputname":
             return UNDEFINED if message.output is None else message.output
-        return next((value for name, value in message.system.items() if name.lower() == self.name), UNDEFINED)
+        return _without_case(message.system, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +147,10 @@ class Body:
     """`$body.weather.temperatures[0]`: a value inside a JSON body."""
 
     path: tuple[str | int, ...]
+
+    @property
+    def gives(self) -> Kind | None:
+        return None
 
     def value(self, subject: Subject) -> Value:
         value = subject.body
@@ -130,19 +170,51 @@ class IsDefined:
 
     operand: Condition
 
+    @property
+    def gives(self) -> Kind | None:
+        return "boolean"
+
     def value(self, subject: Subject) -> Value:
         return self.operand.value(subject) is not UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A function and its arguments; undefined where one is missing or of another kind than it takes."""
+
+    function: Function
+    arguments: tuple[Condition, ...]
+
+    @property
+    def gives(self) -> Kind | None:
+        return self.function.gives
+
+    def value(self, subject: Subject) -> Value:
+        values = [argument.value(subject) for argument in self.arguments]
+        if self.function.name not in ABOUT_KINDS:
+            for number, value in enumerate(values):
+                if kind_of(value) not in self.function.kinds_of(number):
+                    return UNDEFINED
+        try:
+            answer: Value = self.function.work(*values)
+        except NoAnswerError:
+            return UNDEFINED
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
-    """NOT x; undefined where x is no boolean."""
+    """NOT x; undefined where x is neither boolean nor null."""
 
     operand: Condition
 
+    @property
+    def gives(self) -> Kind | None:
+        return "boolean"
+
     def value(self, subject: Subject) -> Value:
         value = self.operand.value(subject)
-        return not value if isinstance(value, bool) else UNDEFINED
+        return not value if value is None or isinstance(value, bool) else UNDEFINED
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +222,10 @@ class AllOf:
     """x AND y …: false where one is false, undefined where none is and one is not true."""
 
     operands: tuple[Condition, ...]
+
+    @property
+    def gives(self) -> Kind | None:
+        return "boolean"
 
     def value(self, subject: Subject) -> Value:
         return _first_or_undefined(self.operands, subject, decisive=False)
@@ -161,8 +237,30 @@ class AnyOf:
 
     operands: tuple[Condition, ...]
 
+    @property
+    def gives(self) -> Kind | None:
+        return "boolean"
+
     def value(self, subject: Subject) -> Value:
         return _first_or_undefined(self.operands, subject, decisive=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstDefined:
+    """x ?? y …: the first that is defined."""
+
+    operands: tuple[Condition, ...]
+
+    @property
+    def gives(self) -> Kind | None:
+        kinds = {operand.gives for operand in self.operands if operand != Literal(UNDEFINED)}
+        return kinds.pop() if len(kinds) == 1 else None
+
+    def value(self, subject: Subject) -> Value:
+        for operand in self.operands:
+            if (value := operand.value(subject)) is not UNDEFINED:
+                return value
+        return UNDEFINED
 
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
@@ -176,6 +274,7 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
         ">=": operator.ge,
     }
 )
+EQUALITY = ("=", "!=", "<>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +288,66 @@ class Comparison:
     left: Condition
     right: Condition
 
+    @property
+    def gives(self) -> Kind | None:
+        return "boolean"
+
     def value(self, subject: Subject) -> Value:
         left, right = self.left.value(subject), self.right.value(subject)
         if isinstance(self.left, Property | SystemProperty):
             left = _as_kind_of(right, left)
         if isinstance(self.right, Property | SystemProperty):
             right = _as_kind_of(left, right)
-        kind = _kind(left)
-        if kind is None or kind != _kind(right):
+        kind = kind_of(left)
+        if kind is None or kind != kind_of(right):
             return UNDEFINED
-        if kind not in ("number", "string") and self.sign not in ("=", "!=", "<>"):
+        if kind not in ("number", "string") and self.sign not in EQUALITY:
             return UNDEFINED
         return COMPARISONS[self.sign](left, right)
+
+
+def _divide(left: float, right: float) -> float:
+    if right:
+        return left / right
+    return defined(math.copysign(math.inf, left) * math.copysign(1, right) if left else math.nan)
+
+
+def _remainder(left: float, right: float) -> float:
+    try:
+        return math.fmod(left, right)
+    except ValueError:
+        raise NoAnswerError from None
+
+
+ARITHMETIC: Mapping[str, Callable[[float, float], float]] = MappingProxyType(
+    {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide, "%": _remainder}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """x + y and its kin, of numbers."""
+
+    sign: str
+    left: Condition
+    right: Condition
+
+    @property
+    def gives(self) -> Kind | None:
+        return "number"
+
+    def value(self, subject: Subject) -> Value:
+        left, right = self.left.value(subject), self.right.value(subject)
+        if not (_is_number(left) and _is_number(right)):
+            return UNDEFINED
+        try:
+            return defined(ARITHMETIC[self.sign](as_double(left), as_double(right)))
+        except NoAnswerError:
+            return UNDEFINED
+
+
+def _is_number(value: Value) -> TypeGuard[float]:
+    return kind_of(value) == "number"
 
 
 def _first_or_undefined(operands: tuple[Condition, ...], subject: Subject, *, decisive: bool) -> Value:
@@ -214,14 +361,8 @@ def _first_or_undefined(operands: tuple[Condition, ...], subject: Subject, *, de
     return answer
 
 
-def _kind(value: Value) -> str | None:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int | float):
-        return "number"
-    return "string" if isinstance(value, str) else None
+def _without_case(values: Mapping[str, str], lowered: str) -> Value:
+    return next((value for name, value in values.items() if name.lower() == lowered), UNDEFINED)
 
 
 def _as_kind_of(model: Value, value: Value) -> Value:
@@ -231,7 +372,7 @@ def _as_kind_of(model: Value, value: Value) -> Value:
         return {"true": True, "false": False}.get(value.lower(), UNDEFINED)
     if isinstance(model, int | float):
         try:
-            return float(value) if "_" not in value else UNDEFINED
-        except ValueError:
+            return text_as_number(value)
+        except NoAnswerError:
             return UNDEFINED
     return value
