@@ -82,6 +82,13 @@ def test_a_live_chain_verifies_for_its_name_and_no_other(edge: Edge, tmp_path: P
     assert "other.test" in bad["reason"]
 
 
+def test_a_home_a_server_and_a_file_are_one_chain(edge: Edge) -> None:
+    where = edge.ready["mqtts"]
+    (file,) = (edge.home / "manager" / "hub-server").glob("*/certificate.pem")
+    targets = (str(edge.home), f"{where['host']}:{where['port']}", str(file))
+    assert len({json.dumps(leafward_json("chain", target, home=edge.home)["certificates"]) for target in targets}) == 1
+
+
 def leafward_json_of(code: int, *arguments: str) -> dict[str, object]:
     done = leafward(*arguments, "--json")
     assert done.returncode == code, done.stderr

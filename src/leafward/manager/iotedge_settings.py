@@ -31,7 +31,7 @@ from leafward.wire.iotedge_config.locations import is_loopback
 from leafward.wire.iotedge_config.reader import read_iotedge_config
 from leafward.wire.iotedge_config.values import ApiUri, FilePair, IotEdgeConfig, Located, Provisioning
 
-_NO_CLOUD = "leafward registers with no cloud: the device's id is taken from here, and nothing else"
+_NO_CLOUD = "leafward registers with no cloud: the names of device and IoT hub are taken from here, and nothing else"
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def _device(config: IotEdgeConfig, tables: Tables) -> None:
     tables.put_path("device.trust_bundle", config.trust_bundle)
     if config.provisioning is not None:
         tables.put("device.device_id", _device_id(config.provisioning, tables))
+        tables.put("device.iothub_hostname", config.provisioning.iothub_hostname)
         tables.note(config.provisioning.source, _NO_CLOUD)
 
 

@@ -38,7 +38,8 @@ def environment(identity: Identity, settings: ManagerSettings, home: Home) -> di
         "IOTEDGE_DEVICEID": identity.device_id,
         "IOTEDGE_MODULEID": identity.module_id or "",
         "IOTEDGE_MODULEGENERATIONID": generation_with_token(identity) if by_token else identity.generation_id,
-        "IOTEDGE_IOTHUBHOSTNAME": gateway,
+        # The hub takes tokens for this name beside its own: devices of an IoT hub sign for that.
+        "IOTEDGE_IOTHUBHOSTNAME": str(settings.device.iothub_hostname or gateway),
         "IOTEDGE_GATEWAYHOSTNAME": gateway,
         "IOTEDGE_AUTHSCHEME": "sasToken",
         "IOTEDGE_APIVERSION": LATEST,

@@ -11,6 +11,7 @@ not known is refused with the nearest one that is: a misspelt `hostnam` must not
     trust_bundle = "roots.pem"
     parent_hostname = "upper.local"                     # the gateway above, in a nested edge
     names = ["gateway", "192.0.2.7"]                    # further names and addresses of the hub
+    iothub_hostname = "plant.azure-devices.net"         # the IoT hub that tokens of devices and modules are made for
     production = true                                   # refuses a development device CA
 
     [renewal]
@@ -100,6 +101,7 @@ class DeviceSettings(DeviceTable):
     trust_bundle: Path | None = None
     parent_hostname: HostSetting | None = None
     names: tuple[HostSetting, ...] = ()
+    iothub_hostname: HostSetting | None = None
     production: Annotated[bool, Field(strict=True)] = False
 
 

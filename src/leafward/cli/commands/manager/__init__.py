@@ -12,6 +12,7 @@ COMMANDS = {
     "rotate": "new certificates while everything runs, and nobody is dropped",
     "events": "what happened in a running manager, and what happens",
     "wipe": "destroy the operator's half, for whoever sells the device",
+    "import": "a leafward.toml from IoT Edge's config.yaml or config.toml",
     "check-config": "everything that is wrong with a settings file, with its lines",
     "verify-receipt": "check the receipt of a wipe with the maker's root alone",
 }
