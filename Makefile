@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 LEAF   := $(VENV)/leaf
 PIP    := -m pip --disable-pip-version-check -q install --require-hashes --no-deps
 
-.PHONY: up install dev node hardware check test bench lock format clean
+.PHONY: up install dev node hardware check test bench soak lock format clean
 .DELETE_ON_ERROR:
 
 up: install
@@ -69,6 +69,12 @@ test: dev
 bench: dev
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.issuance
+	$(BIN)/python -m benchmarks.manager
+	$(BIN)/python -m benchmarks.hub
+
+# A thousand leaf devices, a rotation every ten seconds.
+soak: dev
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 # Locked with hashes and without index addresses; needs uv.
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate

@@ -51,16 +51,22 @@ def pages() -> Iterator[tuple[Path, str]]:
 
 
 def command_page(command: click.Command, path: str, parent: click.Context) -> str:
-    """The help of a command and of its subcommands, as `--help` shows it."""
+    """The help of a command and of everything below it, as `--help` shows it."""
+    parts = list(command_help(command, path, parent))
+    (_, first), *below = parts
+    text = f"# `{path}`\n\n{NOTE}```text\n{first}\n```\n"
+    return text + "".join(f"\n## `{name}`\n\n```text\n{shown}\n```\n" for name, shown in below)
+
+
+def command_help(command: click.Command, path: str, parent: click.Context) -> Iterator[tuple[str, str]]:
+    """(path, help) of a command, then of each of its subcommands, however deep."""
     context = click.Context(command, info_name=path.rsplit(maxsplit=1)[-1], parent=parent, max_content_width=100)
-    text = f"# `{path}`\n\n{NOTE}```text\n{command.get_help(context)}\n```\n"
+    yield path, command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             subcommand = command.get_command(context, name)
             if subcommand is not None:
-                inner = click.Context(subcommand, info_name=name, parent=context, max_content_width=100)
-                text += f"\n## `{path} {name}`\n\n```text\n{subcommand.get_help(inner)}\n```\n"
-    return text
+                yield from command_help(subcommand, f"{path} {name}", context)
 
 
 def profile_page(profile: Profile) -> str:
