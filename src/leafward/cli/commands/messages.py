@@ -60,9 +60,9 @@ def sentence(message: "Message") -> str:
     properties = " ".join(f"{key}={value}" for key, value in message.properties.items())
     body = message.body.decode("utf-8", "backslashreplace")
     tail = f"  ({properties})" if properties else ""
-    return _printable(f"{message.enqueued:%H:%M:%S}  {source}{output}  {body}{tail}")
+    return printable(f"{message.enqueued:%H:%M:%S}  {source}{output}  {body}{tail}")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A device's bytes must not steer the terminal of the one who reads them."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
