@@ -12,6 +12,7 @@ COMMANDS = {
     "cross-sign": "another root vouches for a CA: the same name and key under it",
     "rollover": "a new root key under the old root's name, and what joins the two",
     "import": "certificates of CAs from elsewhere: a corporate root, or the answer to a request",
+    "adopt": "take over the CA in a folder of a script, of EasyRSA, of openssl ca, or of PEM files",
     "sign": "sign a request of somebody else's: a contractor's CA, a device CA, a leaf",
     "device": "issue a device CA, from a request or with a key made here",
     "leaf": "issue an end-entity certificate: leaf device, device identity, verification",
