@@ -3,7 +3,6 @@
 import re
 import shutil
 import ssl
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +16,15 @@ from tests.oracles.stand import ask_program, write
 
 PROGRAMS = Path(__file__).parent / "programs"
 ORACLES = Path(__file__).parents[1] / "oracles" / "programs"
-PYTHON_313 = Path("/root/.pyenv/versions/3.13.0/bin/python3.13")
+
+
+def _strict_python() -> str | None:
+    """A Python of 3.13, installed by itself or by pyenv."""
+    by_pyenv = sorted(Path.home().glob(".pyenv/versions/3.13*/bin/python3.13"))
+    return next(map(str, by_pyenv), None) or shutil.which("python3.13")
+
+
+PYTHON_313 = _strict_python()
 
 Cases = Sequence[tuple[str, Shown]]
 Ask = Callable[[Cases, Path], list[str]]
@@ -62,7 +69,8 @@ def _program(command: Sequence[str]) -> Ask:
 
 
 def strict(cases: Cases, folder: Path) -> list[str]:
-    return _program([str(PYTHON_313), str(PROGRAMS / "strict.py")])(cases, folder)
+    assert PYTHON_313 is not None
+    return _program([PYTHON_313, str(PROGRAMS / "strict.py")])(cases, folder)
 
 
 def node(cases: Cases, folder: Path) -> list[str]:
@@ -91,12 +99,3 @@ def gnutls(cases: Cases, folder: Path) -> list[str]:
 def small(program: str) -> Ask:
     """mbedTLS or wolfSSL, by the C program that was compiled."""
     return _program([program])
-
-
-def is_there(name: str) -> bool:
-    """Whether a tool is installed."""
-    return shutil.which(name) is not None
-
-
-def version_of(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")[0]

@@ -4,7 +4,7 @@ root -> intermediate -> device CA (pathlen 1) -> workload CA (pathlen 0) -> hub,
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -91,7 +91,7 @@ def below(**more: Any) -> Shown:
     return whole(server(workload(), **more))
 
 
-case("healthy")(lambda: below())
+case("healthy")(below)
 case("healthy without its root")(lambda: Shown(below().chain[:-1], below().key, below().anchors))
 case("healthy rsa")(
     lambda: whole(
@@ -154,8 +154,30 @@ case("another root and expired")(
     lambda: Shown(below(**_ENDED).chain[:-1], below(**_ENDED).key, [root("Other Root").certificate])
 )
 
+case("root expired, not sent")(lambda: _without_root(whole(server(root("Ended Root", **_ENDED)))))
+case("intermediate expired")(lambda: _without_root(whole(server(ca("Ended CA", levels()[0], **_ENDED)))))
+case("intermediate not yet valid")(lambda: whole(server(ca("Early CA", levels()[0], not_before=NOW + DAY))))
+case("device CA without basic constraints")(
+    lambda: whole(server(ca("iotedge workload ca", issue("iotgateway.ca", levels()[1], ca=None, **_TIMES), 0)))
+)
+case("issuer's name in other capitals")(lambda: below(issuer_name=name("IoTEdge Workload CA")))
+case("another issuer's name")(lambda: below(issuer_name=name("another ca")))
+case("key identifier of another")(
+    lambda: whole(server(ca("iotedge workload ca", ca("iotgateway.ca", levels()[1], 1, aki=b"another key"), 0)))
+)
+case("no extended key usage")(lambda: below(eku=None))
+case("any extended key usage")(lambda: below(eku=[x509.oid.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE]))
+case("server certificate is a CA's")(lambda: below(ca=True, key_usage=usage("digital_signature", "key_cert_sign")))
+case("sent twice")(lambda: replace(below(), chain=[below().chain[i] for i in (0, 1, 1, 2, 3, 4)]))
+case("an unrelated root sent too")(lambda: replace(below(), chain=[*below().chain, root("Other Root").certificate]))
+case("fenced, inside")(lambda: whole(server(ca("iotgateway.ca", levels()[1], extra=[(_WIDE, True)]))))
+case("healthy by an address of version 6")(lambda: whole(server(workload(), "fd00::7"), "fd00::7"))
+case("healthy, deep")(lambda: whole(server(_deep(6))))
+case("key may encipher only")(lambda: below(key_usage=usage("key_encipherment")))
+
 _ENDED = {"not_before": NOW - 3 * DAY, "not_after": NOW - DAY}
 _UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\x05\x00")
+_WIDE = x509.NameConstraints([x509.DNSName("local")], None)
 _FENCE = x509.NameConstraints([x509.DNSName("plant.example")], None)
 
 
@@ -167,6 +189,17 @@ def _alone() -> Party:
 @cache
 def _earlier() -> Party:
     return server(ca("iotedge workload ca", levels()[2], 0, own_key=key("earlier workload")))
+
+
+def _without_root(shown: Shown) -> Shown:
+    return replace(shown, chain=shown.chain[:-1])
+
+
+def _deep(count: int) -> Party:
+    party = root("Deep Root")
+    for number in range(count):
+        party = ca(f"Level {number}", party)
+    return party
 
 
 def _no_ca() -> Party:

@@ -5,8 +5,8 @@ The chain is read whether it verifies or not. Whatever stands at the other end, 
 each step takes its time from one deadline, and no more bytes are kept than any real server sends.
 
 What is sent: three handshakes; at ports that serve HTTPS, and where a date of the chain is in question, one HEAD; with
-a connection string one MQTT CONNECT, which a hub takes for the device (a device that is connected loses its connection
-and comes back).
+a connection string, and only to a server whose chain is good, one MQTT CONNECT, which a hub takes for the device (one
+that is connected loses its connection and comes back).
 """
 
 import ipaddress
@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
-from leafward.doctor.live_evidence import Attempt, LiveEvidence
+from leafward.doctor.live_evidence import Attempt, LiveEvidence, Version
 from leafward.doctor.live_handshake import Asking, ClientCredential, Talk, shake_hands
 from leafward.doctor.live_speech import HttpDate, MqttLogin, plain_speech, spoken_by
 from leafward.doctor.live_wire import Address, Deadline, Wire, resolve
@@ -28,13 +29,16 @@ from leafward.pki.names import HostName, parse_host
 
 HTTPS_PORTS = frozenset({443, 8443})
 MQTT_PORTS = frozenset({8883})
+# For what is said over a connection that stands, such as a question for the time.
+TALK_SECONDS = 4.0
+_LONGEST_NAME = 254
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Where to look, and as whom. `name` is what the leaf connects by. `timeout` in seconds bounds the whole look.
 
-    `credential` is shown where the server asks; `login` is tried once the handshake stands.
+    `credential` is shown where the server asks.
     """
 
     host: str
@@ -43,7 +47,6 @@ class Wanted:
     now: datetime
     timeout: float = TIMEOUT
     credential: ClientCredential | None = None
-    login: MqttLogin | None = None
 
     @property
     def server_name(self) -> str | None:
@@ -51,7 +54,8 @@ class Wanted:
         try:
             host = parse_host(self.name)
         except NameFormatError:
-            return self.name.lower() if self.name.isascii() and self.name and not _is_address(self.name) else None
+            is_name = self.name.isascii() and 0 < len(self.name) < _LONGEST_NAME and not _is_address(self.name)
+            return self.name.lower() if is_name else None
         return host.text if isinstance(host, HostName) else None
 
 
@@ -89,9 +93,10 @@ def _further(wanted: Wanted, addresses: list[Address], deadline: Deadline, seen:
         if spoken:
             return replace(seen, spoken=spoken)
     name, credential = wanted.server_name, wanted.credential
-    asked = [Asking("TLSv1.2", name, credential), Asking("TLSv1.3", name, credential)]
-    if name is not None:
-        asked.append(Asking("any", None, credential))
+    patient = not first.done  # else the first look has waited for all of them
+    ways: list[tuple[Version, str | None]] = [("TLSv1.2", name), ("TLSv1.3", name)]
+    ways += [("any", None)] if name is not None else []
+    asked = [Asking(version, shown, credential, patient=patient) for version, shown in ways]
     with ThreadPoolExecutor(len(asked)) as pool:
         others = list(pool.map(lambda one: _attempt(wanted, addresses, deadline, one), asked))
     seen = replace(seen, others=tuple(others))
@@ -104,16 +109,29 @@ def _spoken_with(wanted: Wanted, addresses: list[Address], deadline: Deadline, s
     version = next(one.version for one in seen.attempts if one.done)
 
     def talk(then: Callable[[Talk], None]) -> None:
-        _attempt(wanted, addresses, deadline, Asking(version, wanted.server_name, wanted.credential, then))
+        asking = Asking(version, wanted.server_name, wanted.credential, then, patient=False)
+        _attempt(wanted, addresses, deadline.within(TALK_SECONDS), asking)
 
     if wanted.port in HTTPS_PORTS or (wanted.port not in MQTT_PORTS and _dates_in_question(seen.chain, wanted.now)):
         date = HttpDate(wanted.name)
         talk(date)
         seen = replace(seen, peer_time=date.found)
-    if wanted.login is not None and wanted.port not in HTTPS_PORTS:
-        talk(wanted.login)
-        seen = replace(seen, login=wanted.login.result)
     return seen
+
+
+def log_in(wanted: Wanted, seen: LiveEvidence, login: MqttLogin) -> LiveEvidence:
+    """Tries a login at a server whose chain was judged good, and at no other: a token is worth stealing."""
+    if not seen.first.done or wanted.port in HTTPS_PORTS:
+        return seen
+    deadline = Deadline(min(wanted.timeout, TALK_SECONDS))
+    try:
+        addresses = resolve(wanted.host, wanted.port, deadline)
+    except OSError:
+        return seen
+    login.only_to = seen.first.chain[0] if seen.first.chain else b""
+    asking = Asking("any", wanted.server_name, wanted.credential, login, patient=False)
+    _attempt(wanted, addresses, deadline, asking)
+    return replace(seen, login=login.result)
 
 
 def _attempt(wanted: Wanted, addresses: list[Address], deadline: Deadline, asking: Asking) -> Attempt:
@@ -142,7 +160,7 @@ def certificates_in(chain: tuple[bytes, ...]) -> tuple[tuple[x509.Certificate, .
             certificate = x509.load_der_x509_certificate(der)
             _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
             found.append(certificate)
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm) as error:
             broken.append((place, str(error)))
     return tuple(found), tuple(broken)
 

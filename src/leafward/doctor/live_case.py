@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from leafward.doctor.case import Case
-from leafward.doctor.live import Wanted, certificates_in, look
+from leafward.doctor.live import Wanted, certificates_in, log_in, look
 from leafward.doctor.live_evidence import LiveEvidence
 from leafward.doctor.live_faults import faults_of
 from leafward.doctor.live_handshake import ClientCredential
@@ -11,7 +11,9 @@ from leafward.doctor.live_intercepted import intercepted
 from leafward.doctor.live_speech import MqttLogin
 from leafward.doctor.noted import Noted
 from leafward.doctor.probe import Target
+from leafward.doctor.runner import diagnose
 from leafward.doctor.target_kinds import TIMEOUT
+from leafward.pki.extension import unreadable
 
 
 def server_case(
@@ -33,9 +35,17 @@ def server_case(
         now=base.now,
         timeout=timeout,
         credential=credential,
-        login=login,
     )
-    return case_of(look(wanted), replace(base, target=str(where), name=where.name))
+    seen, named = look(wanted), replace(base, target=str(where), name=where.name)
+    case = case_of(seen, named)
+    if login is None or not _is_trusted(case):
+        return case
+    return case_of(log_in(wanted, seen, login), named)
+
+
+def _is_trusted(case: Case) -> bool:
+    """Whether a leaf would send its credential there: known roots, a name, and nothing wrong with either side."""
+    return bool(case.anchors) and case.host is not None and diagnose(case).cause is None
 
 
 def case_of(seen: LiveEvidence, base: Case) -> Case:
@@ -49,5 +59,6 @@ def _intercepted(case: Case) -> tuple[Noted, ...]:
     if case.context is None:
         return ()
     anchored = bool(case.anchors) and case.openssl_finds_a_path
-    found = intercepted(case.presented, anchored=anchored, roots_known=bool(case.anchors))
+    readable = [one for one in case.presented if not unreadable(one)]
+    found = intercepted(readable, anchored=anchored, roots_known=bool(case.anchors))
     return () if found is None else (found,)

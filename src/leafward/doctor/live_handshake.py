@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 
 from leafward.doctor.live_evidence import Attempt, Version
@@ -35,13 +38,15 @@ _PIECE = 64 * 1024
 class Asking:
     """How to open: the version, the name to ask for (SNI, None for none), a client's chain and key where it has one.
 
-    `then` is called with the connection once it stands, to speak on it; it may raise what `Wire` raises.
+    `then` is called with the connection once it stands, to speak on it; it may raise what `Wire` raises. `patient`:
+    waits for a refusal after the handshake, which costs time where none comes.
     """
 
     version: Version = "any"
     server_name: str | None = None
     credential: "ClientCredential | None" = None
     then: "Callable[[Talk], None] | None" = None
+    patient: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +56,25 @@ class ClientCredential:
     chain: bytes
     key: bytes = field(repr=False)
 
+    @property
+    def certificates(self) -> list[x509.Certificate]:
+        """The chain, the leaf's own first. Raises `UsageError` for what is no PEM certificate."""
+        try:
+            return x509.load_pem_x509_certificates(self.chain)
+        except (ValueError, x509.InvalidVersion) as error:
+            hint = "give the leaf's chain in PEM, its own certificate first"
+            raise UsageError("the client certificate cannot be read", why=str(error)[:200], hint=hint) from error
+
     def put_into(self, context: SSL.Context) -> None:
         """Raises `UsageError` where OpenSSL cannot use the two together."""
         try:
-            parts = [
-                b"-----BEGIN CERTIFICATE-----" + one for one in self.chain.split(b"-----BEGIN CERTIFICATE-----")[1:]
-            ]
-            first, *rest = [crypto.load_certificate(crypto.FILETYPE_PEM, part) for part in parts]
+            first, *rest = self.certificates
             context.use_certificate(first)
             for one in rest:
                 context.add_extra_chain_cert(one)
-            context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, self.key, b""))
+            context.use_privatekey(load_pem_private_key(self.key, None))  # type: ignore[arg-type]  # checked by OpenSSL
             context.check_privatekey()
-        except (crypto.Error, SSL.Error, ValueError) as error:
+        except (SSL.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise UsageError(
                 "the client certificate cannot be shown",
                 why="its chain and key do not load, or do not belong together",
@@ -78,6 +89,12 @@ class Talk:
     def __init__(self, tls: SSL.Connection, wire: Wire) -> None:
         self._tls = tls
         self._wire = wire
+
+    @property
+    def peer(self) -> bytes:
+        """The certificate of the server that this connection is with, DER: it has proved that it has the key."""
+        chain = self._tls.get_peer_cert_chain() or ()
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, chain[0]) if chain else b""
 
     def send(self, data: bytes) -> None:
         """Encrypts and sends."""
@@ -170,7 +187,7 @@ class _Look:
 
     def _wait_for_a_refusal(self) -> None:
         """Only where a certificate was asked for: who asks for none has nothing to refuse, and sends nothing first."""
-        if not self._asked or self._tls.get_protocol_version_name() != "TLSv1.3":
+        if not (self._asked and self._asking.patient) or self._tls.get_protocol_version_name() != "TLSv1.3":
             return
         soon = self._wire.deadline.within(max(AFTER_SECONDS, AFTER_TRIPS * self._wire.trip))
         while not self._ticket:

@@ -99,9 +99,13 @@ class MqttLogin:
     def __init__(self, client_id: str, username: str, password: Callable[[], str] | None) -> None:
         self._connect = (client_id, username)
         self._password = password
+        # The server's certificate, DER, that was judged good: nobody else gets to see a token.
+        self.only_to = b""
         self.result: Login | None = None
 
     def __call__(self, talk: Talk) -> None:
+        if talk.peer != self.only_to:
+            return
         client_id, username = self._connect
         secret = None if self._password is None else self._password().encode()
         talk.send(encode(Connect(client_id, 60, False, username, secret)))

@@ -4,7 +4,8 @@ What is named together is one question. A connection string is judged against th
 servers; where no server is named, it says itself where the leaf connects, and that is looked at unless it is at fault.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,12 @@ from leafward.doctor.noted import Noted
 from leafward.doctor.probe import Target
 from leafward.doctor.runner import Report, diagnose
 from leafward.doctor.settings import PORT, Around, LeafSettings, read_settings, settings_faults
-from leafward.doctor.target_kinds import Asked, is_home, is_settings, server_of
+from leafward.doctor.target_kinds import Asked, is_home, is_settings, is_there, server_of
 from leafward.errors import UsageError
 from leafward.store.home import Home
+
+# Servers looked at side by side.
+MOST_AT_ONCE = 32
 
 
 def examine_others(
@@ -46,13 +50,13 @@ class _Others:
         self, targets: Sequence[str], evidence: Evidence, question: Question, asked: Asked, password: Password
     ) -> None:
         self._evidence, self._question, self._asked, self._password = evidence, question, asked, password
-        paths = [Path(target) for target in targets if not is_settings(target)]
+        paths = [Path(target) for target in targets if is_there(target)]
         self._homes = [DeviceHome(Home(path), password) for path in paths if is_home(path)]
         self._configurations = [path for path in paths if path.is_file()]
-        texts = [target for target in targets if is_settings(target) and not Path(target).exists()]
+        texts = [target for target in targets if not is_there(target) and is_settings(target)]
         texts += [asked.connection_string] if asked.connection_string is not None else []
         self._settings = read_settings(texts) if texts else None
-        named = [target for target in targets if not is_settings(target) and not Path(target).exists()]
+        named = [target for target in targets if not is_there(target) and not is_settings(target)]
         self._servers = [server_of(target, question.name) for target in named]
         self._credential = self._own_credential()
         self._noted = self._settings_noted()
@@ -60,7 +64,7 @@ class _Others:
     def cases(self) -> list[Case]:
         """One for each question."""
         servers = self._servers or self._server_of_the_settings()
-        found = [self._server(where) for where in servers]
+        found = _side_by_side(self._server, servers)
         found += [self._home(home, live=not servers) for home in self._homes]
         found += [iotedge_case(path, self._question, self._password) for path in self._configurations]
         if self._settings is not None and not found:
@@ -129,7 +133,7 @@ class _Others:
     def _client(self) -> tuple[tuple[x509.Certificate, ...], bool]:
         """The leaf's own chain and whether its key is at hand: as options say, or among the files."""
         if self._credential is not None:
-            return tuple(x509.load_pem_x509_certificates(self._credential.chain)), True
+            return tuple(self._credential.certificates), True
         if not self._evidence.targets:
             return (), False
         cases = cases_of("", self._evidence, self._question)
@@ -142,6 +146,14 @@ class _Others:
         if self._asked.certificate is None or self._asked.key is None:
             return None
         return ClientCredential(_own_file(self._asked.certificate), _own_file(self._asked.key))
+
+
+def _side_by_side(look: Callable[[Target], Case], servers: Sequence[Target]) -> list[Case]:
+    """Each looked at in a thread of its own, no more than `MOST_AT_ONCE` at a time; in the order of the servers."""
+    if len(servers) < 2:
+        return [look(where) for where in servers]
+    with ThreadPoolExecutor(min(MOST_AT_ONCE, len(servers))) as pool:
+        return list(pool.map(look, servers))
 
 
 def _own_file(path: str) -> bytes:

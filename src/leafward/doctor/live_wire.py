@@ -51,7 +51,7 @@ def resolve(host: str, port: int, deadline: Deadline) -> list[Address]:
             answers.put(addresses[:MOST_ADDRESSES])
         except OSError as error:
             answers.put(error)
-        except UnicodeError as error:  # a label that IDNA cannot write
+        except ValueError as error:  # a label that IDNA cannot write, a null byte
             answers.put(socket.gaierror(socket.EAI_NONAME, str(error)))
 
     threading.Thread(target=ask, daemon=True).start()

@@ -17,8 +17,32 @@ _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^/\s:=;]+):\d{1,5}")
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?|localhost", re.ASCII)
 # What a file is called: such a target that is not there is a missing file, and no server.
 _ENDINGS = frozenset(
-    ("pem", "crt", "cer", "cert", "der", "key", "p12", "pfx", "p7b", "p7c", "crl", "csr", "req", "txt", "toml", "yaml")
-    + ("yml", "json", "jks", "bak", "old", "zip", "gz", "tar")
+    (
+        "pem",
+        "crt",
+        "cer",
+        "cert",
+        "der",
+        "key",
+        "p12",
+        "pfx",
+        "p7b",
+        "p7c",
+        "crl",
+        "csr",
+        "req",
+        "txt",
+        "toml",
+        "yaml",
+        "yml",
+        "json",
+        "jks",
+        "bak",
+        "old",
+        "zip",
+        "gz",
+        "tar",
+    )
 )
 _CONFIGURATIONS = (".yaml", ".yml", ".toml")
 _SCHEME = "SharedAccessSignature"
@@ -62,13 +86,21 @@ class Asked:
     login: bool = True
 
 
+def is_there(target: str) -> bool:
+    """Whether a file or folder of that name exists; False for what can be none's name, as a long connection string."""
+    try:
+        return Path(target).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def is_server(target: str) -> bool:
     """HOST:PORT, `[v6]`, an address, or a name with a dot that is called like no file; and no such file exists.
 
     >>> is_server("gateway.local"), is_server("root.pem"), is_server("root")
     (True, False, False)
     """
-    if Path(target).exists():
+    if is_there(target):
         return False
     if _HOST_PORT.fullmatch(target) or _address(target):
         return True
@@ -77,9 +109,8 @@ def is_server(target: str) -> bool:
 
 def is_other(target: str) -> bool:
     """Whether a target is any of those that this room looks at."""
-    path = Path(target) if len(target) < 4096 and "\0" not in target else None
-    if path is not None and path.exists():
-        return is_home(path) or is_iotedge_file(path)
+    if is_there(target):
+        return is_home(Path(target)) or is_iotedge_file(Path(target))
     return is_settings(target) or is_server(target)
 
 

@@ -10,6 +10,6 @@ for line in sys.stdin:
     context = ssl.create_default_context(cafile=trusted)
     try:
         with socket.create_connection((address, port)) as plain, context.wrap_socket(plain, server_hostname=name):
-            print("accepted", flush=True)
+            sys.stdout.write("accepted\n")
     except ssl.SSLError as error:
-        print("refused:", error, flush=True)
+        sys.stdout.write(f"refused: {error}\n")

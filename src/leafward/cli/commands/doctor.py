@@ -6,6 +6,7 @@ import click
 
 from leafward.cli import voice
 from leafward.cli.ca_options import passphrase_option
+from leafward.cli.doctor_clients import client_lines, clients_json, in_the_light_of
 from leafward.cli.doctor_options import asked_of, live_options
 from leafward.cli.options import json_option
 from leafward.cli.secret_prompt import allow_asking
@@ -49,12 +50,12 @@ def command(targets: tuple[str, ...], explain: str | None, as_json: bool, **give
     """
     if explain is not None:
         return _explain(explain)
-    if not targets and not given["connection_string"]:
+    if not targets and not given["connection_string"] and given["error_text"] is None:
         raise UsageError("what to look at is not said", why="a TARGET is needed", hint="leafward doctor --help")
     worst = 0
     for report in _reports(targets, given):
         worst = max(worst, FAILED if report.failed else 0)
-        _tell(report, as_json=as_json)
+        _tell(report, as_json=as_json, clients=given["clients"])
     return worst
 
 
@@ -76,7 +77,9 @@ def _reports(targets: tuple[str, ...], given: dict[str, Any]) -> "list[Report]":
     from leafward.doctor.targets import Given, examine
 
     allow_asking()
-    return examine(Given(targets, given["roots"], given["crls"], asked_of(given)), _question(given), _password)
+    question = _question(given)
+    reports = examine(Given(targets, given["roots"], given["crls"], asked_of(given)), question, _password)
+    return reports if given["error_text"] is None else in_the_light_of(given["error_text"], reports, question)
 
 
 def _question(given: dict[str, Any]) -> "Question":
@@ -104,13 +107,13 @@ def _password(path: str) -> bytes | None:
         raise
 
 
-def _tell(report: "Report", *, as_json: bool) -> None:
+def _tell(report: "Report", *, as_json: bool, clients: tuple[str, ...]) -> None:
     if as_json:
         from leafward.doctor.report import as_json as report_as_json
 
-        voice.say_json(report_as_json(report))
+        voice.say_json({**report_as_json(report), **clients_json(report.case, clients)})
         return
     from leafward.cli.doctor_report import lines_of
 
-    for line in lines_of(report):
+    for line in (*lines_of(report), *client_lines(report.case, clients)):
         voice.say(line)

@@ -5,11 +5,11 @@ where no trusted root is reached. It goes by signatures, so equal names do not c
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leafward.doctor.clients.naming import Names
 from leafward.doctor.clients.prediction import ACCEPTS, Client, Prediction, Shown
+from leafward.doctor.clients.signing import has_weak_hash, is_signed
 from leafward.pki.chain import Chain
 from leafward.pki.extension import path_length, purposes, says_ca, value
 from leafward.pki.link import Link, names_itself, signs_itself
@@ -42,25 +42,30 @@ def _found(shown: Shown) -> Iterator[str]:
     if path is None:
         yield _UNKNOWN
         return
-    for place, certificate in enumerate(path):
-        if place > 0:
-            yield from _signer(path, place)
-        yield from _purpose(certificate)
-        if shown.case.now > certificate.not_valid_after_utc:
-            yield _EXPIRED
-        if shown.case.now < certificate.not_valid_before_utc:
-            yield _FUTURE
-        if place + 1 < len(path) and not Link(certificate, path[place + 1]).signed:
-            yield _SIGNATURE
-        if place + 1 < len(path) and _is_weak(certificate):
-            yield _WEAK
-        if _finds(shown, (certificate,), "unknown-critical-extension"):
-            yield _CRITICAL
+    for place in range(len(path)):
+        yield from _of_one(shown, path, place)
     if _finds(shown, tuple(path), "name-constraint-violated"):
         yield _CONSTRAINTS
     names = Names.of(shown.leaf)
     if not names.fits(shown.host, one_label=False, common_name=not names.dns):
         yield _NAME
+
+
+def _of_one(shown: Shown, path: list[x509.Certificate], place: int) -> Iterator[str]:
+    certificate = path[place]
+    if place > 0:
+        yield from _signer(path, place)
+    yield from _purpose(certificate)
+    if shown.case.now > certificate.not_valid_after_utc:
+        yield _EXPIRED
+    if shown.case.now < certificate.not_valid_before_utc:
+        yield _FUTURE
+    if place + 1 < len(path) and not is_signed(certificate, path[place + 1]):
+        yield _SIGNATURE
+    if place + 1 < len(path) and has_weak_hash(certificate):
+        yield _WEAK
+    if _finds(shown, (certificate,), "unknown-critical-extension"):
+        yield _CRITICAL
 
 
 def _path(shown: Shown) -> list[x509.Certificate] | None:
@@ -69,7 +74,7 @@ def _path(shown: Shown) -> list[x509.Certificate] | None:
     while path[-1] not in shown.anchors or not signs_itself(path[-1]):
         top = path[-1]
         likely = [one for one in left if one not in path and _is_likely(top, one)]
-        signed = next((one for one in likely if Link(top, one).signed), None)
+        signed = next((one for one in likely if is_signed(top, one)), None)
         issuer = signed or next(iter(likely), None)
         if issuer is None:
             return None
@@ -79,7 +84,7 @@ def _path(shown: Shown) -> list[x509.Certificate] | None:
 
 def _is_likely(child: x509.Certificate, issuer: x509.Certificate) -> bool:
     link = Link(child, issuer)
-    return link.names_match_loosely and link.key_ids_match is not False
+    return link.names_match and link.key_ids_match is not False
 
 
 def _signer(path: list[x509.Certificate], place: int) -> Iterator[str]:
@@ -98,14 +103,6 @@ def _purpose(certificate: x509.Certificate) -> Iterator[str]:
     anything = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if uses is not None and not uses & anything:
         yield _PURPOSE
-
-
-def _is_weak(certificate: x509.Certificate) -> bool:
-    try:
-        digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return digest is not None and digest.name in ("sha1", "md5")
 
 
 def _finds(shown: Shown, chain: tuple[x509.Certificate, ...], code: str) -> bool:

@@ -1,5 +1,5 @@
-"""Java's PKIX trust manager with the HTTPS rule for names (JDK 17). It takes whatever it is told to trust for an anchor,
-looks at no date of an anchor, and at no extended key usage of a CA.
+"""Java's PKIX trust manager with the HTTPS rule for names (JDK 17). It takes whatever it is told to trust for an
+anchor, looks at no date of an anchor, and at no extended key usage of a CA.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leafward.doctor.clients.naming import Names
 from leafward.doctor.clients.prediction import ACCEPTS, Client, Prediction, Shown
+from leafward.doctor.clients.signing import is_signed
 from leafward.pki.chain import Chain
 from leafward.pki.extension import path_length, purposes, says_ca, value
 from leafward.pki.link import Link, names_itself
@@ -79,7 +80,7 @@ def _wrong(shown: Shown, path: list[x509.Certificate], place: int, issuer: x509.
     now = shown.case.now
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
         yield "validity check failed"
-    if not Link(certificate, issuer).signed:
+    if not is_signed(certificate, issuer):
         yield "signature check failed"
     if _finds(shown, (certificate,), "unknown-critical-extension"):
         yield "unrecognized critical extension(s)"

@@ -5,11 +5,12 @@ that it found, in the order of its flags; it has no name constraints, and no iPA
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leafward.doctor.clients.naming import Names, fits
 from leafward.doctor.clients.prediction import ACCEPTS, Client, Prediction, Shown
+from leafward.doctor.clients.signing import has_weak_hash, is_signed
 from leafward.pki.chain import Chain
 from leafward.pki.extension import extension, path_length, purposes, says_ca, value
 from leafward.pki.link import Link, names_itself
@@ -35,7 +36,8 @@ def _judge(shown: Shown) -> Prediction:
     if found:
         return Prediction.refuses(";".join(one for one in _ORDER if one in found))
     usage = value(shown.leaf, x509.KeyUsage)
-    if usage is not None and not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
+    encipher = usage is not None and usage.key_encipherment and isinstance(shown.leaf.public_key(), rsa.RSAPublicKey)
+    if usage is not None and not usage.digital_signature and not encipher:
         return Prediction.refuses(_ALERT)  # measured against OpenSSL, which does not present such a key to it
     return ACCEPTS
 
@@ -52,7 +54,7 @@ def _flags(shown: Shown) -> Iterator[str]:
     place, top, cas = 0, shown.leaf, 0
     while True:
         yield from _dates(top, shown)
-        if _is_weak(top) and top not in shown.anchors:
+        if has_weak_hash(top) and top not in shown.anchors:
             yield _HASH
         if top in shown.anchors:
             break
@@ -62,7 +64,7 @@ def _flags(shown: Shown) -> Iterator[str]:
             break
         behind = ((at, one) for at, one in enumerate(shown.sent) if at > place and _issued(top, one, cas))
         found = next(behind, None)
-        if found is None or names_itself(top):
+        if found is None:
             yield _UNTRUSTED
             break
         cas += not names_itself(found[1])
@@ -75,7 +77,7 @@ def _issued(child: x509.Certificate, issuer: x509.Certificate, cas: int) -> bool
     usage, limit = value(issuer, x509.KeyUsage), path_length(issuer)
     may_sign = says_ca(issuer) and (usage is None or usage.key_cert_sign)
     deep_enough = limit is None or cas <= limit
-    return Link(child, issuer).names_match_loosely and may_sign and deep_enough and Link(child, issuer).signed
+    return Link(child, issuer).names_match_loosely and may_sign and deep_enough and is_signed(child, issuer)
 
 
 def _dates(certificate: x509.Certificate, shown: Shown) -> Iterator[str]:
@@ -83,14 +85,6 @@ def _dates(certificate: x509.Certificate, shown: Shown) -> Iterator[str]:
         yield _EXPIRED
     if shown.case.now < certificate.not_valid_before_utc:
         yield _FUTURE
-
-
-def _is_weak(certificate: x509.Certificate) -> bool:
-    try:
-        digest = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return False
-    return digest is not None and digest.name in ("sha1", "md5")
 
 
 def _end_entity(shown: Shown) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How stacks compare a name with a certificate. They differ in wildcards, addresses, and when the common name counts."""
+"""How stacks compare names with a certificate: they differ in wildcards, addresses, and when the common name counts."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address

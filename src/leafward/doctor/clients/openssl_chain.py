@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leafward.doctor.clients.prediction import Shown
+from leafward.doctor.clients.signing import is_signed
 from leafward.pki.chain import Chain
 from leafward.pki.extension import extension, path_length, purposes, subject_key_id, value
 from leafward.pki.link import Link, names_itself
@@ -174,7 +175,7 @@ class _Verification:
                 issuer = self.path[place + 1]
                 if not _may_sign(issuer):
                     yield 32
-                if not Link(certificate, issuer).signed:
+                if not is_signed(certificate, issuer):
                     yield 7
             if (date := self._date(certificate)) is not None:
                 yield date

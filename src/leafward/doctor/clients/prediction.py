@@ -14,7 +14,7 @@ from leafward.pki.names import Host
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """`accepts` None: it cannot be told, and `message` says why. Else `message` is what the client shows, "" for none."""
+    """`accepts` None: it cannot be told, and `message` says why. Else `message` is what the client shows."""
 
     accepts: bool | None
     message: str = ""
@@ -59,17 +59,10 @@ class Client:
         """What this client says in a case. Never raises for what is in it."""
         if isinstance(case.live, LiveEvidence) and (reached := self._reached(case.live)) is not None:
             return reached
-        if case.purpose != "server":
-            return Prediction(None, "it judges servers only")
-        if not case.presented:
-            return Prediction(None, "there is no certificate")
-        if not case.anchors:
-            return Prediction(None, "it is not known which roots it trusts: --root FILE")
-        if case.host is None:
-            return Prediction(None, "it is not known by which name it connects: --name HOST")
+        missing = _missing(case)
+        if missing is not None or case.host is None:
+            return Prediction(None, missing or "")
         sent = case.presented[:MOST_PRESENTED]
-        if any(unreadable(one) for one in (*sent, *case.anchors)):
-            return Prediction(None, "a certificate cannot be read; stacks differ in what they make of that")
         return self.judge(Shown(sent=sent, anchors=case.anchors, host=case.host, case=case))
 
     def _reached(self, seen: LiveEvidence) -> Prediction | None:
@@ -83,3 +76,18 @@ class Client:
                 return None
             return Prediction.refuses(last.alert.name if last.alert is not None else last.end)
         return None
+
+
+def _missing(case: Case) -> str | None:
+    """What would be needed to tell."""
+    if case.purpose != "server":
+        return "it judges servers only"
+    if not case.presented:
+        return "there is no certificate"
+    if not case.anchors:
+        return "it is not known which roots it trusts: --root FILE"
+    if case.host is None:
+        return "it is not known by which name it connects: --name HOST"
+    if any(unreadable(one) for one in (*case.presented[:MOST_PRESENTED], *case.anchors)):
+        return "a certificate cannot be read; stacks differ in what they make of that"
+    return None

@@ -1,5 +1,6 @@
-"""Python 3.13 and later: `ssl.create_default_context` is strict (AKI, SKI, key usage), and takes any trusted certificate
-for an end of the path (VERIFY_X509_PARTIAL_CHAIN): a bundle with an intermediate alone works there, and nowhere else.
+"""Python 3.13 and later: `ssl.create_default_context` is strict (AKI, SKI, key usage), and takes any trusted
+certificate for an end of the path (VERIFY_X509_PARTIAL_CHAIN): a bundle with an intermediate
+alone works there, and nowhere else.
 """
 
 from leafward.doctor.clients.openssl_chain import Manner

@@ -1,14 +1,17 @@
-"""wolfSSL 5.5, told to verify (Debian's build does not by itself): it takes what is sent from the last certificate to the
-first, and each must be signed by one that it knows by then. So the order counts, and a CA needs its key identifier.
+"""wolfSSL 5.5, told to verify (Debian's build does not by itself): it takes what is sent from the last certificate to
+the first, and each must be signed by one that it knows by then. So the order counts, and a CA needs its key identifier.
 """
+
+from collections.abc import Iterator
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from leafward.doctor.clients.naming import Names, fits
 from leafward.doctor.clients.prediction import ACCEPTS, Client, Prediction, Shown
+from leafward.doctor.clients.signing import is_signed
 from leafward.pki.chain import Chain
-from leafward.pki.extension import path_length, purposes, says_ca, subject_key_id, value
+from leafward.pki.extension import authority_key_id, path_length, purposes, says_ca, subject_key_id, value
 from leafward.pki.link import Link, names_itself, signs_itself
 from leafward.pki.names import HostName
 from leafward.pki.rule import Context
@@ -20,39 +23,34 @@ _SELF = "ASN self-signed certificate error"
 _PURPOSE = "Ext Key Use server/client auth not set Error"
 _CRITICAL = "X.509 Critical extension ignored or invalid"
 _CONSTRAINT = "Name Constraint error"
+_LENGTH = "ASN CA path length larger than signer error"
 
 
 def _judge(shown: Shown) -> Prediction:
-    known = list(shown.anchors)
-    above = list(reversed(shown.sent[1:]))
-    for certificate in above:
-        wrong = _ca(certificate, known, shown)
-        if wrong is not None:
-            return Prediction.refuses(wrong)
-        known.append(certificate)
-    wrong = _leaf(shown, known)
+    """A CA that it cannot verify is passed over; whether the leaf can be without it shows in the end."""
+    known, of_a_root = list(shown.anchors), None
+    for certificate in reversed(shown.sent[1:]):
+        if certificate in shown.anchors:
+            of_a_root = _date(certificate, shown) or of_a_root
+        elif _date(certificate, shown) is None and _is_good(certificate, known):
+            known.append(certificate)
+    wrong = _leaf(shown, known) or of_a_root
     return ACCEPTS if wrong is None else Prediction.refuses(wrong)
 
 
-def _ca(certificate: x509.Certificate, known: list[x509.Certificate], shown: Shown) -> str | None:
-    trusted = certificate in shown.anchors
-    if (date := _date(certificate, shown)) is not None:
-        return date if trusted else _FAILED
-    if trusted:
-        return None
-    usage, limit = value(certificate, x509.KeyUsage), path_length(certificate)
-    may_sign = says_ca(certificate) and usage is not None and usage.key_cert_sign
-    signer = _signer(certificate, known)
-    if signer is None or not may_sign or subject_key_id(certificate) is None:
-        return _FAILED
-    if limit is None and path_length(signer) == 0 and not names_itself(signer):
-        return _FAILED
-    return _FAILED if path_length(signer) == 0 and not names_itself(certificate) else None
+def _is_good(certificate: x509.Certificate, known: list[x509.Certificate]) -> bool:
+    usage, signer = value(certificate, x509.KeyUsage), _signer(certificate, known)
+    if signer is None or not says_ca(certificate) or usage is None or not usage.key_cert_sign:
+        return False
+    return path_length(signer) != 0 or names_itself(certificate)
 
 
 def _signer(certificate: x509.Certificate, known: list[x509.Certificate]) -> x509.Certificate | None:
-    fitting = (one for one in known if Link(certificate, one).names_match_loosely)
-    return next((one for one in fitting if Link(certificate, one).signed), None)
+    """Found by the key identifier where the certificate has one, else by name."""
+    asked = authority_key_id(certificate)
+    named = (one for one in known if Link(certificate, one).names_match)
+    fitting = (one for one in named if asked is None or subject_key_id(one) == asked)
+    return next((one for one in fitting if is_signed(certificate, one)), None)
 
 
 def _leaf(shown: Shown, known: list[x509.Certificate]) -> str | None:
@@ -62,20 +60,29 @@ def _leaf(shown: Shown, known: list[x509.Certificate]) -> str | None:
         return _SELF if signs_itself(leaf) else _FAILED
     if (date := _date(leaf, shown)) is not None:
         return date
+    return next(_of_the_leaf(shown, signer, known), None)
+
+
+def _of_the_leaf(shown: Shown, signer: x509.Certificate, known: list[x509.Certificate]) -> Iterator[str]:
+    """What is wrong with a leaf that is signed and in time, the first first."""
+    leaf = shown.leaf
     if _finds(shown, (leaf,), "unknown-critical-extension"):
-        return _CRITICAL
+        yield _CRITICAL
+    if says_ca(leaf) and path_length(signer) == 0:
+        yield _LENGTH
     if _finds(shown, (leaf, *known), "name-constraint-violated"):
-        return _CONSTRAINT
+        yield _CONSTRAINT
     uses = purposes(leaf)
     anything = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
     if uses is not None and not uses & anything:
-        return _PURPOSE
-    return _name(shown)
+        yield _PURPOSE
+    if (wrong := _name(shown)) is not None:
+        yield wrong
 
 
 def _finds(shown: Shown, chain: tuple[x509.Certificate, ...], code: str) -> bool:
     path = [chain[0]]
-    while issuer := next((one for one in chain if one not in path and Link(path[-1], one).signed), None):
+    while issuer := next((one for one in chain if one not in path and is_signed(path[-1], one)), None):
         path.append(issuer)
     context = Context(chain=Chain(tuple(path)), now=shown.case.now, host=shown.host)
     return any(found.severity == "error" for found in rule(code).check(context))
