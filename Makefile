@@ -71,6 +71,7 @@ bench: dev
 	$(BIN)/python -m benchmarks.issuance
 	$(BIN)/python -m benchmarks.manager
 	$(BIN)/python -m benchmarks.hub
+	$(BIN)/python -m benchmarks.provisioning
 
 # A thousand leaf devices, a rotation every ten seconds.
 soak: dev

@@ -2,13 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+from leafward.pki.encoding import load_certificates
 from leafward.wire.connection_string import ConnectionString
+from leafward.wire.dps_door import write_chain
 from leafward.wire.sas import sign
 from tests.clients.mqtt_client import FAR_FUTURE
 from tests.clients.test_https import curl
+from tests.clients.test_provisioning_sdk import leaf_of_device_ca, prove
 from tests.edge import Edge
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -43,6 +47,33 @@ def test_a_device_learns_its_hub(edge: Edge) -> None:
     assert (status, ended["status"]) == (200, "assigned")
     state = ended["registrationState"]
     assert (state["assignedHub"], state["deviceId"]) == (edge.hostname, "dps-leaf")
+
+
+def test_by_client_certificate(edge: Edge, tmp_path: Path) -> None:
+    """Mutual TLS: leaf -> device CA -> intermediate, in a group; forged headers count nothing."""
+    prove(edge, edge.root, "root", "leafward-development-root-ca", tmp_path)
+    device_ca = str(edge.home / "manager" / "device-ca" / "certificate.pem")
+    edge.json("enrolment", "add", "line", "--group", "--certificate", device_ca)
+    files = leaf_of_device_ca(edge, "dps-curl", tmp_path)
+    options = ("--cert", files["certificate"], "--key", files["private_key"])
+    path = f"/{SCOPE}/registrations/dps-curl/register?{VERSION}"
+    body = json.dumps({"registrationId": "dps-curl"})
+    status, text = curl(edge, path, "-X", "PUT", "-d", body, *options)
+    assert status == 202
+    path = f"/{SCOPE}/registrations/dps-curl/operations/{json.loads(text)['operationId']}?{VERSION}"
+    status, text = curl(edge, path, *options)
+    state = json.loads(text)["registrationState"]
+    assert (status, state["assignedHub"], state["deviceId"]) == (200, edge.hostname, "dps-curl")
+    status, _ = curl(edge, "/devices/dps-curl/messages/events?api-version=2020-03-13", *options, "-d", "hello")
+    assert status == 204
+    forged = ("-H", f"x-leafward-chain: {_chain(files['certificate'])}", "-H", "x-leafward-opens-hub: 1")
+    path = f"/{SCOPE}/registrations/dps-curl/register?{VERSION}"
+    status, text = curl(edge, path, "-X", "PUT", "-d", body, *forged)
+    assert (status, json.loads(text)["errorCode"]) == (401, 401000)
+
+
+def _chain(file: str) -> str:
+    return write_chain(load_certificates(Path(file).read_bytes())[:3])
 
 
 @pytest.mark.parametrize("defect", ["unknown", "wrong-scope", "wrong-key", "expired", "disabled"])

@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Home:
 @contextlib.asynccontextmanager
 async def running(home: Home) -> AsyncIterator[None]:
     stop, ready = asyncio.Event(), asyncio.Event()
-    service = run_provisioning(home, clock=lambda: datetime.now(UTC), stop=stop, ready=ready.set)
+    service = run_provisioning(home, clock=lambda: datetime.now(UTC), stop=stop, ready=lambda _ports: ready.set())
     task = asyncio.create_task(service)
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)

@@ -14,6 +14,7 @@ from leafward.store.enrolments import (
     Attestation,
     CaReferences,
     Certificates,
+    Challenge,
     EndorsementKey,
     Enrolment,
     EnrolmentBook,
@@ -188,8 +189,8 @@ def test_challenges_end(engine: sa.Engine) -> None:
     """The newest one counts, until its time."""
     book = RegistrationBook(engine)
     for key in (b"1" * 32, b"2" * 32):
-        book.put_challenge("Pump-7", key, b"blob", NOW + timedelta(minutes=1))
-    assert book.challenge("pump-7", NOW) == (b"2" * 32, b"blob")
+        book.put_challenge("Pump-7", Challenge(key, b"blob", b"asked"), NOW + timedelta(minutes=1))
+    assert book.challenge("pump-7", NOW) == Challenge(b"2" * 32, b"blob", b"asked")
     assert book.challenge("pump-7", NOW + timedelta(minutes=1)) is None
 
 

@@ -57,6 +57,11 @@ def listen_options(command: Command) -> Command:
     return command
 
 
+def address_option(name: str, text: str) -> Callable[[Command], Command]:
+    """An address to listen on, None where none is given."""
+    return click.option(name, metavar="ADDRESS", callback=_given_address, help=text)
+
+
 def https_ports(chosen: int | None) -> list[int]:
     """The HTTPS ports to try, in this order."""
     return [443, 8443] if chosen is None else [chosen]
@@ -86,6 +91,10 @@ def _address(_context: click.Context, _parameter: click.Parameter, value: str) -
     except ValueError as error:
         raise UsageError(f"{value!r} is no address", hint=f"--bind takes one as {ANYWHERE} or ::1") from error
     return value
+
+
+def _given_address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    return None if value is None else _address(context, parameter, value)
 
 
 def _as_home(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Home:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from leafward.authority.est_settings import EstTable
     from leafward.authority.issuance import Issuance
     from leafward.authority.serve import ServeOptions, Serving
+    from leafward.hub.daemon import HubAddresses
+    from leafward.provisioning.listen_on import ListenOn
 
 # What every part needs and no part changes: loaded once before the fork, so that three processes share the pages and
 # nobody pays for the import three times. No key is in memory yet.
@@ -84,6 +86,12 @@ def hub(home: Home, bind: str, mqtt_port: int, https_ports: list[int]) -> Part:
     async def run(stop: asyncio.Event, ready: Ready) -> None:
         from leafward.hub.daemon import run_hub
 
+        def is_ready(found: "HubAddresses") -> None:
+            # As in the manager: garbage is looked for among connections and messages, not among modules, whose pages
+            # would each become this process's own at the first look.
+            gc.freeze()
+            ready({"mqtt_port": found.mqtt_port, "https_port": found.https_port})
+
         await run_hub(
             home,
             bind=bind,
@@ -91,20 +99,24 @@ def hub(home: Home, bind: str, mqtt_port: int, https_ports: list[int]) -> Part:
             https_ports=https_ports,
             clock=system_clock,
             stop=stop,
-            ready=lambda found: ready({"mqtt_port": found.mqtt_port, "https_port": found.https_port}),
+            ready=is_ready,
         )
 
     return run
 
 
-def provisioning(home: Home) -> Part:
-    """The provisioning service."""
+def provisioning(home: Home, listen: "ListenOn | None" = None) -> Part:
+    """The provisioning service, behind the hub's ports; with `listen` on ports of its own too."""
 
     async def run(stop: asyncio.Event, ready: Ready) -> None:
         from leafward.provisioning.daemon import run_provisioning
 
+        def told(found: "ListenOn | None") -> None:
+            ports = {} if found is None else {"mqtt_port": found.mqtt_port, "https_port": found.https_port}
+            ready(ports)
+
         await _wait_for_registry(home, stop)
-        await run_provisioning(home, clock=system_clock, stop=stop, ready=lambda: ready({}))
+        await run_provisioning(home, clock=system_clock, stop=stop, ready=told, listen=listen)
 
     return run
 

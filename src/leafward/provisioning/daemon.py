@@ -1,75 +1,92 @@
-"""The provisioning service as a process: the device API on its own unix socket.
+"""The provisioning service as a process.
 
-The SDKs connect to the gateway's HTTPS port; the hub, which listens there, passes what begins with an ID scope on to
-this socket. Only processes of this user reach it.
+    hub ── run/provisioning.sock ──> device API ──> Registrations ──> Assignments ──> databases
+    operator's programs ───────────> service API                          `─> initial twins ──> hub
+
+The SDKs connect to the gateway's ports; the hub, which listens there, passes what begins with an ID scope on to this
+socket. On a machine of its own the service listens itself (`listening.py`).
 """
 
 import asyncio
 import contextlib
-import os
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
-from aiohttp import web
-
-from leafward import disk
-from leafward.provisioning.device_api import DeviceApi
-from leafward.provisioning.registrations import Registrations
+from leafward.provisioning.desk import Desk
+from leafward.provisioning.device_api import DeviceApi, told_by_hub
+from leafward.provisioning.enrolment_json import LARGEST_BODY
+from leafward.provisioning.faults import told_as_faults
+from leafward.provisioning.listen_on import ListenOn
+from leafward.provisioning.local_socket import LocalSocket
+from leafward.provisioning.service import Clock, Service, open_service
+from leafward.provisioning.service_api import ServiceApi
 from leafward.provisioning.settings import read_settings
 from leafward.store.device_settings import read_device
 from leafward.store.home import Home
 from leafward.store.lock import HomeLock
-from leafward.store.registry import Registry
 
-SHUTDOWN_SECONDS = 2.0
 # In the home's run folder: two services of one home would take each other's socket.
 LOCK = "provisioning.lock"
 
 
 async def run_provisioning(
-    home: Home, *, clock: Callable[[], datetime], stop: asyncio.Event, ready: Callable[[], None]
+    home: Home,
+    *,
+    clock: Clock,
+    stop: asyncio.Event,
+    ready: Callable[[ListenOn | None], None],
+    listen: ListenOn | None = None,
 ) -> None:
-    """Runs the service of `home` until `stop` is set; calls `ready` once its socket answers.
+    """Runs the service of `home` until `stop` is set; calls `ready` once everything answers, with the ports it has.
 
-    Raises `SettingsError` naming every wrong key, `Busy` when another one holds the home, `StoreError` when the
-    registry or the socket cannot be had.
+    Raises `SettingsError` naming every wrong key, `Busy` when another one holds the home or a port, `StoreError` when
+    a database or the socket cannot be had.
     """
     settings = read_settings(home.settings)
     hub = str(read_device(home.settings).hostname)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(HomeLock(home.run / LOCK).hold("provisioning"))
-        registry = stack.enter_context(Registry.open(home.registry))
-        registrations = Registrations(registry, id_scope=settings.id_scope, hub=hub)
-        runner = web.AppRunner(
-            DeviceApi(registrations, clock).application(),
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=SHUTDOWN_SECONDS,
-        )
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        made = await _listen(runner, home)
-        stack.callback(_remove, home.provisioning_socket, made)
-        ready()
-        await stop.wait()
+        service = await stack.enter_async_context(open_service(home, settings, hub=hub, clock=clock))
+        running = await stack.enter_async_context(_running(service.tasks))
+        desk = Desk(service.registrations, clock)
+        socket = _local_socket(home, service, desk, clock)
+        stack.push_async_callback(socket.close)
+        await socket.open()
+        found: ListenOn | None = None
+        if listen is not None:
+            # Only here: TLS brings its libraries along, which a service behind a hub has no use for.
+            from leafward.provisioning.listening import listening  # noqa: PLC0415
+
+            found = await stack.enter_async_context(listening(home, settings, desk, clock, listen))
+        ready(found)
+        await _until(stop, running)
 
 
-async def _listen(runner: web.AppRunner, home: Home) -> os.stat_result:
-    """Binds the socket, in a folder of this user's alone; one that a killed process left is replaced.
-
-    Returns what tells this very socket file from one that another process makes later.
-    """
-    home.make_socket_folder()
-    with disk.told(f"cannot listen on {home.provisioning_socket}"):
-        home.provisioning_socket.unlink(missing_ok=True)
-        await web.UnixSite(runner, str(home.provisioning_socket)).start()
-        home.provisioning_socket.chmod(disk.PRIVATE)
-        return home.provisioning_socket.lstat()
+def _local_socket(home: Home, service: Service, desk: Desk, clock: Clock) -> LocalSocket:
+    routes = [
+        *DeviceApi(desk, told_by_hub, tells_why=True).routes(),
+        *ServiceApi(service.books, clock).routes(),
+    ]
+    return LocalSocket(home, routes, told_as_faults(clock), body_limit=LARGEST_BODY)
 
 
-def _remove(path: Path, made: os.stat_result) -> None:
-    """Removes the socket file that we made, and no other of its name."""
-    with contextlib.suppress(OSError):
-        if os.path.samestat(path.lstat(), made):
-            path.unlink()
+@contextlib.asynccontextmanager
+async def _running(work: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _until(stop: asyncio.Event, running: Sequence[asyncio.Task[None]]) -> None:
+    """Waits for `stop`. A task that ends by itself is a fault of ours, and ends the service with it."""
+    told = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({told, *running}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {told}:
+            task.result()
+    finally:
+        told.cancel()

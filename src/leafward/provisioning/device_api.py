@@ -1,86 +1,71 @@
-"""The device API of the provisioning service over HTTP: paths, bodies, error bodies (`wire/dps.py`)."""
+"""The device API of the provisioning service over HTTP: paths, and who a request comes from."""
 
-import secrets
 from collections.abc import Callable
-from datetime import datetime
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from leafward.errors import AccessDenied, InputError, LeafwardError, NotFound
-from leafward.provisioning.registrations import Registrations
-from leafward.wire import dps
-from leafward.wire.dps import Operation, ServiceError
+from leafward.provisioning.admission import Credential
+from leafward.provisioning.desk import Desk, DeskAnswer
+from leafward.wire import dps, dps_door
 
-# The first kind that fits decides; the first three digits of a code are its HTTP status.
-CODES: tuple[tuple[type[LeafwardError], int], ...] = (
-    (AccessDenied, dps.UNAUTHORIZED),
-    (NotFound, dps.NOT_FOUND),
-    (InputError, dps.BAD_REQUEST),
-)
-INTERNAL_ERROR = 500000
+# Raises `EncodingError` for a chain that cannot be read.
+CredentialOf = Callable[[web.Request], Credential]
 
 
 class DeviceApi:
-    """The handlers. `clock` gives aware UTC times."""
+    """The handlers. `credential_of` says what a request brings; `tells_why`: who asks is the hub, which keeps why a
+    device was refused."""
 
-    def __init__(self, registrations: Registrations, clock: Callable[[], datetime]) -> None:
-        self._registrations = registrations
-        self._clock = clock
+    def __init__(self, desk: Desk, credential_of: CredentialOf, *, tells_why: bool) -> None:
+        self._desk = desk
+        self._credential_of = credential_of
+        self._tells_why = tells_why
 
-    def application(self) -> web.Application:
-        """The routes, with their error bodies."""
-        application = web.Application(client_max_size=dps.MAX_REQUEST_BODY, middlewares=[self._errors])
-        application.add_routes(
-            [
-                web.put(dps.REGISTER, self._register),
-                web.get(dps.OPERATION, self._operation),
-                web.get("/health", _health),
-            ]
-        )
-        return application
+    def routes(self) -> list[web.RouteDef]:
+        """What it answers for."""
+        return [
+            web.put(dps.REGISTER, self._register),
+            web.get(dps.OPERATION, self._operation),
+            web.get("/health", _health),
+        ]
 
     async def _register(self, request: web.Request) -> web.Response:
-        path = request.match_info
-        authorization = request.headers.get("Authorization")
-        found = self._registrations.register(path["scope"], path["registration"], authorization, self._clock())
-        dps.RegisterRequest.parse(await request.read(), path["registration"])
-        return _answer(found)
+        path, credential, body = request.match_info, self._credential_of(request), await request.read()
+        version = request.query.get("api-version")
+        answer = await self._desk.register(path["scope"], path["registration"], credential, body, version=version)
+        return self._response(answer)
 
     async def _operation(self, request: web.Request) -> web.Response:
-        path = request.match_info
-        authorization = request.headers.get("Authorization")
-        return _answer(
-            self._registrations.operation(
-                path["scope"], path["registration"], path["operation"], authorization, self._clock()
+        path, credential = request.match_info, self._credential_of(request)
+        version = request.query.get("api-version")
+        return self._response(
+            await self._desk.operation(
+                path["scope"], path["registration"], path["operation"], credential, version=version
             )
         )
 
-    @web.middleware
-    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            if request.path != "/health" and request.query.get("api-version") not in dps.API_VERSIONS:
-                raise InputError("the api-version is not known", why=f"expected one of {', '.join(dps.API_VERSIONS)}")
-            return await handler(request)
-        except LeafwardError as error:
-            code = next((code for kind, code in CODES if isinstance(error, kind)), INTERNAL_ERROR)
-            return self._refusal(code, str(error))
-        except web.HTTPException as error:
-            return self._refusal(error.status * 1000, error.reason)
-
-    def _refusal(self, code: int, message: str) -> web.Response:
-        error = ServiceError(code, message, secrets.token_hex(16), self._clock())
-        headers = {"x-ms-error-code": str(code)}
-        return web.Response(
-            status=error.http_status, body=error.to_json(), content_type="application/json", headers=headers
-        )
+    def _response(self, answer: DeskAnswer) -> web.Response:
+        headers = {}
+        if answer.retry_after is not None:
+            headers["Retry-After"] = str(answer.retry_after)
+        if answer.code is not None:
+            headers["x-ms-error-code"] = str(answer.code)
+        if self._tells_why and answer.why is not None:
+            headers[dps_door.WHY] = _one_line(answer.why)
+        return web.Response(status=answer.status, body=answer.body, content_type="application/json", headers=headers)
 
 
-def _answer(operation: Operation) -> web.Response:
-    headers = {"Retry-After": str(dps.RETRY_AFTER)} if operation.status == "assigning" else {}
-    return web.Response(
-        status=operation.http_status, body=operation.to_json(), content_type="application/json", headers=headers
-    )
+def told_by_hub(request: web.Request) -> Credential:
+    """What the hub hands on (`wire/dps_door.py`): for the socket that nobody but the hub's own user can open."""
+    chain = request.headers.get(dps_door.CHAIN)
+    certificates = dps_door.read_chain(chain) if chain else ()
+    opens = request.headers.get(dps_door.OPENS_HUB) == "1"
+    return Credential(request.headers.get("Authorization"), certificates, opens_hub=opens)
+
+
+def _one_line(text: str) -> str:
+    """As a header may hold it."""
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in text)[:400]
 
 
 async def _health(_request: web.Request) -> web.StreamResponse:

@@ -16,9 +16,17 @@ KEY_SIZE = 32
 
 
 def add_device(
-    registry: Registry, device_id: str, auth: AuthType, *, now: datetime, thumbprint: str | None = None
+    registry: Registry,
+    device_id: str,
+    auth: AuthType,
+    *,
+    now: datetime,
+    thumbprint: str | None = None,
+    parent: str | None = None,
+    key: bytes | None = None,
 ) -> Identity:
-    """Registers a leaf device and returns its identity. `thumbprint` is hexadecimal SHA-256 (or SHA-1).
+    """Registers a leaf device and returns its identity. `thumbprint` is hexadecimal SHA-256 (or SHA-1); `parent` is
+    the child gateway that it is behind; `key` its symmetric key (16 to 64 bytes), where it has one already.
 
     Raises `AlreadyExists`, with nothing changed, for an id in use; `NameFormatError` for one that is no device id.
     """
@@ -28,14 +36,20 @@ def add_device(
         auth=auth,
         enabled=True,
         generation_id=secrets.token_hex(9),
-        primary_key=secrets.token_bytes(KEY_SIZE) if auth == "sas" else None,
+        primary_key=(key or secrets.token_bytes(KEY_SIZE)) if auth == "sas" else None,
         secondary_key=secrets.token_bytes(KEY_SIZE) if auth == "sas" else None,
         primary_thumbprint=thumbprint,
         secondary_thumbprint=None,
         created=now,
+        parent=parent,
     )
     registry.add(identity)
     return identity
+
+
+def fresh_key() -> bytes:
+    """A symmetric key that nobody has."""
+    return secrets.token_bytes(KEY_SIZE)
 
 
 def refuse_known_device(registry: Registry, device_id: str, gateway_id: str) -> None:

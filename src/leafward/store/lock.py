@@ -67,6 +67,10 @@ class HomeLock:
                     os.ftruncate(descriptor, 0)
                 os.close(descriptor)
 
+    def holder(self) -> tuple[int, str] | None:
+        """Process id and role of a living holder, as it wrote them down; None where there is none. Takes nothing."""
+        return _holder(self._path)
+
     @contextlib.contextmanager
     def hold(self, role: str) -> Iterator[None]:
         """`acquire` on entering, `release` on leaving."""

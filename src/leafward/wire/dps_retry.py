@@ -10,7 +10,7 @@ import math
 # Seconds; a device that is told to wait for longer is told so again.
 LONGEST = 120.0
 # Registrations a second: the first guess, and what a measure may say.
-_GUESS, _SLOWEST, _FASTEST = 100.0, 10.0, 2000.0
+_GUESS, _SLOWEST, _FASTEST = 250.0, 10.0, 2000.0
 # How much the newest second counts.
 _WEIGHT = 0.3
 _LONGEST_SECOND = 5.0

@@ -2,7 +2,7 @@
 
 from leafward.store.enrolments.book import EnrolmentBook
 from leafward.store.enrolments.cas import CaBook, RegisteredCa
-from leafward.store.enrolments.registrations import Registration, RegistrationBook
+from leafward.store.enrolments.registrations import Challenge, Registration, RegistrationBook
 from leafward.store.enrolments.values import (
     Attestation,
     CaReferences,
@@ -18,6 +18,7 @@ __all__ = [
     "CaBook",
     "CaReferences",
     "Certificates",
+    "Challenge",
     "EndorsementKey",
     "Enrolment",
     "EnrolmentBook",

@@ -62,6 +62,15 @@ class Registration:
     changed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A key, the `blob` that a TPM makes it of, and the SHA-256 of the TPM's keys that it was `asked` with."""
+
+    key: bytes = field(repr=False)
+    blob: bytes = field(repr=False)
+    asked: bytes
+
+
 _FIELDS = tuple(one.name for one in fields(Registration))
 _SELECT = sa.select(*(_columns[name] for name in _FIELDS))
 _GET = _SELECT.where(_columns.registration == sa.bindparam("registration"))
@@ -164,24 +173,28 @@ class RegistrationBook:
         with told_of(self._engine), reader(self._engine) as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(_table)).scalar_one())
 
-    def put_challenge(self, registration_id: str, key: bytes, blob: bytes, until: datetime) -> None:
-        """Keeps the key that a TPM was challenged with."""
+    def put_challenge(self, registration_id: str, challenge: Challenge, until: datetime) -> None:
+        """Keeps what a TPM is challenged with, in the place of an earlier one."""
         whose = schema.challenges.c.registration == registration_id.lower()
         with told_of(self._engine), self._engine.begin() as connection:
             lock_for_writing(connection)
             connection.execute(sa.delete(schema.challenges).where(whose))
-            values = {"registration": registration_id.lower(), "key": key, "blob": blob, "until": microseconds(until)}
-            connection.execute(sa.insert(schema.challenges).values(**values))
+            row = {name: getattr(challenge, name) for name in ("key", "blob", "asked")}
+            connection.execute(
+                sa.insert(schema.challenges).values(
+                    registration=registration_id.lower(), until=microseconds(until), **row
+                )
+            )
 
-    def challenge(self, registration_id: str, now: datetime) -> tuple[bytes, bytes] | None:
-        """(key, blob) of a challenge that still holds."""
+    def challenge(self, registration_id: str, now: datetime) -> Challenge | None:
+        """The challenge, where one still holds."""
         row = schema.challenges.c
-        statement = sa.select(row.key, row.blob).where(
+        statement = sa.select(row.key, row.blob, row.asked).where(
             row.registration == registration_id.lower(), row.until > microseconds(now)
         )
         with told_of(self._engine), reader(self._engine) as connection:
             found = connection.execute(statement).one_or_none()
-        return None if found is None else (bytes(found[0]), bytes(found[1]))
+        return None if found is None else Challenge(*map(bytes, found))
 
     def _read(self, statement: sa.Select[Any]) -> list[Registration]:
         with told_of(self._engine), reader(self._engine) as connection:

@@ -94,6 +94,7 @@ challenges = sa.Table(
     sa.Column("registration", sa.Text, primary_key=True),
     sa.Column("key", sa.LargeBinary, nullable=False),
     sa.Column("blob", sa.LargeBinary, nullable=False),
+    sa.Column("asked", sa.LargeBinary, nullable=False),  # SHA-256 of the TPM's keys that it was made for
     sa.Column("until", sa.BigInteger, nullable=False),
 )
 # In a home's own file: how far it has followed a database that it shares with others.

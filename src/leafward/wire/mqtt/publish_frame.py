@@ -1,5 +1,6 @@
 """A PUBLISH written once for many receivers: at QoS 1 and 2 only the packet id differs between them (3.3.2.2)."""
 
+from functools import lru_cache
 from struct import Struct
 from typing import Self
 
@@ -9,8 +10,18 @@ from leafward.wire.mqtt.properties import write
 from leafward.wire.mqtt.topics import check_name, write_text
 
 _DUP = 8
+# Remembered; each has a topic, of 64 KiB at most and of 100 bytes as a rule.
+_HEADS = 256
 _short_head = Struct(">BBH").pack  # first byte, remaining length under 128, topic length
 _number = Struct(">H").pack
+
+
+@lru_cache(maxsize=_HEADS)
+def _head(first: int, topic: bytes, length: int) -> bytes:
+    """What stands before the packet id. A device's messages are on few topics, and often equally long."""
+    if length < 128:
+        return _short_head(first, length, len(topic)) + topic
+    return b"".join((bytes((first,)), variable(length), _number(len(topic)), topic))
 
 
 class PublishFrame:
@@ -24,12 +35,7 @@ class PublishFrame:
 
     def __init__(self, topic: bytes, tail: bytes, *, qos: int, retain: bool) -> None:
         """`topic` is one that a decoder has taken; `tail` is what follows the packet id."""
-        first = PUBLISH << 4 | qos << 1 | retain
-        length = 4 + len(topic) + len(tail)
-        if length < 128:
-            self._head = _short_head(first, length, len(topic)) + topic
-        else:
-            self._head = b"".join((bytes((first,)), variable(length), _number(len(topic)), topic))
+        self._head = _head(PUBLISH << 4 | qos << 1 | retain, topic, 4 + len(topic) + len(tail))
         self._tail = tail
 
     @classmethod

@@ -76,6 +76,7 @@ class TlsConnection(ssl.SSLObject):
         self._established = True
         # Kept for the case of a failure alone: an idle connection shall not hold it.
         self._engine.beginning = None
+        self._engine.settle()
 
     def _end_handshake(self, error: ssl.SSLError) -> NoReturn:
         """Reports a failed handshake; raises `error` now, or at the next call when the peer is to hear of it."""

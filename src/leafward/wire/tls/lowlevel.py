@@ -90,6 +90,23 @@ class Engine:
         """Takes the handshake as far as the bytes at hand allow; `ssl.SSLWantReadError` until it is done."""
         self._advance(_lib.SSL_do_handshake)
 
+    def settle(self) -> None:
+        """After the handshake: smaller buffers. Those of before have grown to a chain of certificates, and OpenSSL
+        never shrinks one; an idle connection shall not hold them.
+        """
+        into, out = _lib.BIO_new(_lib.BIO_s_mem()), _lib.BIO_new(_lib.BIO_s_mem())
+        _lib.BIO_set_mem_eof_return(into, -1)
+        _lib.BIO_set_mem_eof_return(out, -1)
+        # What has come with the client's last message is not lost; what was to be sent is.
+        left = _content(self._into)
+        if left:
+            _lib.BIO_write(into, left, len(left))
+        connection: Any = self.connection
+        connection._into_ssl, connection._from_ssl = into, out  # noqa: SLF001
+        self._into, self._from = into, out
+        # OpenSSL frees the two that it had.
+        _lib.SSL_set_bio(self._ssl, into, out)
+
     def shutdown(self) -> None:
         """Sends close_notify, then waits for the peer's: `ssl.SSLWantReadError` until that is there (RFC 8446 6.1)."""
         self._advance(_shut_down)
