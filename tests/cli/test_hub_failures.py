@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from leafward.cli.commands.hub.failures import lines
 from leafward.hub.failures import Failure, Failures
 from leafward.hub.failures_file import FailuresFile
 from leafward.hub.failures_findings import _HANDSHAKES
+from leafward.hub.failures_service import report
 from leafward.hub.metrics import HubMetrics
 from leafward.store.home import Home
 from tests.edge import leafward
@@ -79,7 +81,13 @@ def test_as_json(home: Home) -> None:
 def test_a_home_where_no_hub_ever_ran(tmp_path: Path) -> None:
     done = run(Home(tmp_path / "none"))
     assert done.returncode == 3
-    assert "the hub does not answer" in done.stderr
+    assert f"the hub does not answer: {tmp_path}/none/run/hub.sock: No such file or directory" in done.stderr
+
+
+def test_one_is_one() -> None:
+    """Not "1 kinds"."""
+    once = Failure("login", "192.0.2.8", "pump-8", "sas-expired", "sas-expired", NOW, NOW, evidence={"why": "late"})
+    assert lines(report([once], NOW))[0].startswith("1 kind of failure since ")
 
 
 def test_clearing_needs_a_hub_and_a_yes(home: Home) -> None:

@@ -151,5 +151,6 @@ def test_what_a_person_reads_of_upstream() -> None:
     ]
     away = {**facts, "connected": False, "next_attempt_in": 3.0, "last_error": None}
     assert lines(away)[0] == "not connected to broker:8883 (mqtt), next attempt within 3 s"
+    assert lines({**facts, "waiting": 1, "oldest": None})[2] == "1 message waits"
     none = {"configured": False, "waiting": 0, "oldest": None, "queues": [], "refused": 0, "store": STORE}
     assert lines(none)[0].startswith("no upstream is set")

@@ -37,6 +37,12 @@ def refused(answer: dict[str, Any], *words: str) -> None:
     assert all(word in text for word in words), text
 
 
+def test_a_fresh_edge_has_no_failures(start_edge: StartEdge, tmp_path: Path) -> None:
+    """`leafward up` looks at its own chain, and is nobody who could not connect."""
+    edge = start_edge(tmp_path / "home")
+    assert edge.json("hub", "failures")["failures"] == []
+
+
 class TestRoot:
     """What the leaf holds as root decides whether it believes the gateway."""
 

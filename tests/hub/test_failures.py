@@ -208,6 +208,12 @@ def test_every_finding_says_what_to_do() -> None:
     assert finding_of(failed(symptom="device-unknown", kind="login")).who == "operator"
 
 
+@pytest.mark.parametrize("code", ["sas-signature-wrong", "sas-audience-wrong"])
+def test_a_connection_string_is_where_it_is_said_to_be(code: str) -> None:
+    """`leafward device show` prints none without `--secrets`."""
+    assert "`leafward device show ID --secrets`" in finding_of(failed(symptom=code, kind="login")).fix
+
+
 def test_refused_logins_are_on_the_list_and_other_refusals_are_not() -> None:
     """A peer that publishes where it may not has connected."""
     failures, metrics = listed()

@@ -106,6 +106,7 @@ async def test_health_and_counters(hub: RunningHub) -> None:
     async with hub.http() as http:
         async with http.request("GET", "/health") as response:
             assert await response.json() == {"status": "ok"}
+            assert "Server" not in response.headers, "which Python and which library this is"
         async with http.request("GET", "/metrics") as response:
             assert "leafward_hub_connections 0.0" in await response.text()
 

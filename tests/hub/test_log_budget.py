@@ -99,12 +99,14 @@ def test_a_library_s_tracebacks(time: Time, caplog: pytest.LogCaptureFixture) ->
             bounded.exception("Error handling request from %s", "192.0.2.1")
     assert len(caplog.records) == 10
     assert all(record.exc_info is None and len(record.getMessage()) < 300 for record in caplog.records)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
     time.now += 2.0
     try:
         raise ZeroDivisionError
     except ZeroDivisionError:
         bounded.exception("Error handling request")
     assert caplog.records[-1].exc_info is not None
+    assert caplog.records[-1].levelno == logging.ERROR
     assert "90 more were not logged" in caplog.records[-1].getMessage()
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from leafward.errors import SettingsError
 from leafward.manager.config_check import ConfigCheck
-from leafward.manager.settings_source import read_settings_source
+from leafward.manager.settings_source import read_otherwise, read_settings_source
 from leafward.pki.encoding import certificates_to_pem, private_key_to_pem
 from leafward.store.home import Home
 
@@ -190,3 +191,39 @@ def test_a_folder_for_sockets_that_is_not_there_is_noted(check: Callable[..., Co
     found = check(f"{RIGHT}[manager]\nworkload_uri = 'unix://$/no/w.sock'\n")
     assert [(note.key, note.line) for note in found.notes] == [("manager.workload_uri", 7)]
     assert "does not exist" in found.notes[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('parent_hostname = "IotEdgeGw.local"\n', ("device.parent_hostname", 6)),
+        ('parent_hostname = "up.local"\nnames = ["up.local"]\n', ("device.names", 7)),
+        ('[manager]\nmetrics = "0.0.0.0:x"\n', ("manager.metrics", 7)),
+    ],
+)
+def test_what_no_manager_can_run_with_is_told_before_a_start(
+    check: Callable[..., ConfigCheck], text: str, place: tuple[str, int]
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        check(RIGHT + text)
+    assert [(fault.key, fault.line) for fault in raised.value.faults] == [place]
+
+
+def test_a_hub_user_that_does_not_exist(check: Callable[..., ConfigCheck]) -> None:
+    assert places(check(RIGHT + '[manager]\nhub_user = "no-such-user"\n')) == [("manager.hub_user", 7)]
+
+
+def test_what_hub_and_commands_read_otherwise(tmp_path: Path, home: Home) -> None:
+    """A manager that runs with another file, beside a home whose file names another gateway."""
+    given = tmp_path / "given.toml"
+    given.write_text('[device]\nhostname = "gw.local"\ndevice_id = "gw-1"\n')
+    home.settings.parent.mkdir(parents=True, exist_ok=True)
+    home.settings.write_text('[device]\nhostname = "other.local"\n')
+    told = read_otherwise(given, home)
+    assert len(told) == 1
+    assert "other.local instead of gw.local" in told[0]
+    assert "edge-device instead of gw-1" in told[0]
+    home.settings.write_text(given.read_text())
+    assert read_otherwise(given, home) == []
+    home.settings.write_text("[device")
+    assert str(home.settings) in read_otherwise(given, home)[0]

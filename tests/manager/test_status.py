@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from leafward.cli.commands.manager.status import lines
-from leafward.errors import SettingsError, StoreError
+from leafward.errors import StoreError
 from leafward.manager.daemon import Manager
+from leafward.manager.enrolment_report import EnrolmentReport
 from leafward.manager.metrics import RequestCounts, exposition
-from leafward.manager.metrics_server import MetricsServer, parse_metrics_address
-from leafward.manager.settings import read_settings
+from leafward.manager.metrics_address import parse_metrics_address
+from leafward.manager.metrics_server import MetricsServer
+from leafward.manager.settings import EnrolmentSettings, read_settings
 from leafward.manager.start import LAST_SEEN, Standing, bring_up
 from leafward.manager.status import status_of
 from leafward.manager.time_floor import TimeFloor
@@ -109,6 +112,92 @@ def test_the_status_as_a_person_reads_it(stand: Callable[..., Standing]) -> None
     assert "next: 2026-06-25 11:48 hub server renews" in text
 
 
+def test_what_is_known_of_the_clock(stand: Callable[..., Standing], clock: Any) -> None:
+    """The clock falls back by ten years: the time is counted on, and both are told."""
+    standing = stand()
+    known = clock()
+    assert status_of(standing)["time"] == {
+        "now": moment(known),
+        "system": moment(known),
+        "hard_floor": moment(standing.time.facts()["hard_floor"]),
+        "seen": moment(known),
+        "vouched_for": False,
+        "floor_in_use": False,
+    }
+    clock.forward(timedelta(days=-3650))
+    status = status_of(standing)
+    assert (status["time"]["floor_in_use"], status["time"]["system"]) == (True, moment(clock()))
+    text = "\n".join(lines(status))
+    assert "clock: 2026-06-01 12:00 is used, the system says 2016-06-03 12:00" in text
+    assert "nobody vouched for it" in text
+
+
+def test_a_module_and_another_owner_as_a_person_reads_it(stand: Callable[..., Standing], clock: Any) -> None:
+    standing = replace(stand(), owner_epoch=2)
+    standing.held.record("modA", standing.hub.certificate)
+    clock.forward(timedelta(days=20))
+    standing.hub.renew()
+    text = "\n".join(lines(status_of(standing)))
+    assert "owner 2 of this device" in text
+    assert "the module modA is told to ask for its next certificate" in text
+
+
+@dataclass
+class Asks:
+    """An enrolment that stands as it is told to."""
+
+    told: EnrolmentReport
+
+    def report(self) -> EnrolmentReport:
+        return self.told
+
+
+def enrolled(standing: Standing, report: EnrolmentReport) -> Standing:
+    enrolment = EnrolmentSettings(url="https://est.example/.well-known/est/device_ca")
+    standing.source.enrolment = Asks(report)  # type: ignore[assignment]
+    return replace(standing, settings=standing.settings.model_copy(update={"enrolment": enrolment}))
+
+
+def test_an_enrolment_is_told_of(stand: Callable[..., Standing], clock: Any) -> None:
+    assert status_of(stand())["enrolment"] is None
+    failed = EnrolmentReport(failures=2, last_error="no answer", refused=False, last_attempt=clock())
+    standing = enrolled(stand(), failed)
+    due = standing.settings.renewal.policy.due(standing.device_ca.chain.leaf)
+    assert status_of(standing)["enrolment"]["next_attempt"] == moment(due)
+    standing.journal.postpone("device_identity", clock(), timedelta(minutes=20))
+    status = status_of(standing)
+    assert status["enrolment"] == {
+        "url": "https://est.example/.well-known/est/device_ca",
+        "state": "failing",
+        "failures": 2,
+        "last_attempt": moment(clock()),
+        "last_success": None,
+        "last_error": "no answer",
+        "next_attempt": moment(clock() + timedelta(minutes=20)),
+    }
+    text = "\n".join(lines(status))
+    assert "2 failures, last at 2026-06-01 12:00: no answer" in text
+    assert "asked again at 2026-06-01 12:20" in text
+
+
+@pytest.mark.parametrize(
+    ("failures", "refused", "attempted", "state", "said"),
+    [
+        (0, False, False, "idle", "not asked since the start"),
+        (0, False, True, "good", "last answer at 2026-06-01 12:00"),
+        (1, True, True, "refused", "somebody has to act first"),
+    ],
+)
+def test_the_states_of_an_enrolment(
+    *, stand: Callable[..., Standing], clock: Any, failures: int, refused: bool, attempted: bool, state: str, said: str
+) -> None:
+    at = clock() if attempted else None
+    report = EnrolmentReport(failures, "no" if failures else None, refused, at, None if failures else at)
+    status = status_of(enrolled(stand(), report))
+    assert status["enrolment"]["state"] == state
+    assert said in "\n".join(lines(status))
+
+
 def test_metrics_say_the_same(stand: Callable[..., Standing], clock: Any) -> None:
     standing = stand()
     standing.journal.failed("hub_server", "the disk is full", clock())
@@ -172,5 +261,5 @@ def test_metrics_addresses(text: str, address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "host:1", "127.0.0.1:", "127.0.0.1:99999", "127.0.0.1:-1", ":1", "1:2:3"])
 def test_what_is_no_metrics_address(text: str) -> None:
-    with pytest.raises(SettingsError, match="no address"):
+    with pytest.raises(ValueError, match="no address"):
         parse_metrics_address(text)

@@ -134,3 +134,13 @@ def test_what_root_writes_is_the_managers_users(sold: Sold) -> None:
     assert sold.wipe("--yes") == 0
     strangers = [path for path in sold.home.root.rglob("*") if path.stat().st_uid != 12345]
     assert strangers == []
+
+
+def test_a_receipt_for_a_folder_that_is_not_there(sold: Sold, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told with the file that was asked for, before anything is changed."""
+    sold.receipt = sold.receipt.parent / "no" / "receipt.pem"
+    assert sold.wipe("--yes") == 3
+    said = capsys.readouterr().err
+    assert str(sold.receipt) in said
+    assert "probe" not in said
+    assert sold.home.registry.exists()

@@ -146,6 +146,9 @@ async def _ask(
             session.request(method, url, data=body, headers=headers) as answer,
         ):
             found = HubAnswer(answer.status, answer.headers, await answer.read())
+    except aiohttp.ClientConnectorError as error:
+        why = f"{home.hub_socket}: {error.os_error.strerror}"
+        raise PeerUnavailable("the hub does not answer", why=why, hint="leafward up") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         why = str(error) or type(error).__name__
         raise PeerUnavailable("the hub does not answer", why=why, hint="leafward up") from error

@@ -10,6 +10,7 @@ import aiohttp
 
 from leafward.errors import AccessDenied, AlreadyExists, InputError, LeafwardError, NotFound, PeerUnavailable
 from leafward.store.home import Home
+from leafward.store.lock import HomeLock
 from leafward.wire import management_api, server_sent_events
 from leafward.wire.api_version import LATEST
 from leafward.wire.rotation import ROTATE, Level, RotateRequest
@@ -22,12 +23,16 @@ ROTATE_SECONDS = 300.0
 SILENCE_SECONDS = 150.0
 
 
-def attach(home: Home, module: str) -> None:
-    """Tells the manager that this very process is `module`. The kernel, not this message, says which process it is.
+def attach(home: Home, module: str) -> dict[str, str]:
+    """Tells the manager that this very process is `module`: the environment of it, by the manager's own settings.
+
+    The kernel, not this message, says which process it is.
 
     Raises `PeerUnavailable` where no manager answers, `NotFound` for a module that is not registered.
     """
-    asyncio.run(_ask(home, "POST", management_api.path(management_api.ATTACH, module)))
+    answer = json.loads(asyncio.run(_ask(home, "POST", management_api.path(management_api.ATTACH, module))))
+    environment: dict[str, str] = answer["environment"]
+    return environment
 
 
 def get_status(home: Home) -> dict[str, Any]:
@@ -97,7 +102,22 @@ async def _answer(
                 raise _refused(answer.status, await answer.text())
             yield answer
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise PeerUnavailable("the manager does not answer", why=str(error), hint="leafward up") from error
+        raise _silent(home, error) from error
+
+
+def _silent(home: Home, error: Exception) -> PeerUnavailable:
+    """No answer: no manager runs, or one that serves nothing yet."""
+    lock, what = HomeLock(home.manager / "lock"), "the manager does not answer"
+    if isinstance(error, TimeoutError):
+        return PeerUnavailable(what, why="it took too long", hint="see its log")
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    why = f"{home.management_socket}: {why}"
+    if not home.manager.is_dir():
+        return PeerUnavailable(what, why=f"there is no {home.manager}", hint="leafward up, or give --home")
+    if lock.holder() is None:
+        return PeerUnavailable(what, why=why, hint="start it: leafward up, or leafward manager run")
+    hint = "see its log: it may be asking for its first device CA"
+    return PeerUnavailable("the manager runs and serves nothing yet", why=why, hint=hint)
 
 
 def _refused(status: int, body: str) -> LeafwardError:

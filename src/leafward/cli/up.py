@@ -175,7 +175,10 @@ def _show(home: Home, facts: dict[str, Any]) -> None:
     from leafward.pki.chain import Chain
 
     mqtts, https = facts["mqtts"], facts["https"]
-    chain = Chain(presented_chain(Target(mqtts["host"], mqtts["port"], facts["hostname"])))
+    target = Target(https["host"], https["port"], facts["hostname"])
+    # A question, so that the hub does not count us among those who could not connect.
+    farewell = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    chain = Chain(presented_chain(target, farewell=farewell))
     voice.say(f"{facts['hostname']} is up: MQTT over TLS on port {mqtts['port']}, HTTPS on port {https['port']}")
     voice.say()
     for line in draw_chain(chain):

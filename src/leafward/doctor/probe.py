@@ -16,14 +16,17 @@ __all__ = ["DEFAULT_PORT", "Target", "parse_target", "presented_chain"]
 TIMEOUT = 10.0
 
 
-def presented_chain(target: Target, *, timeout: float = TIMEOUT) -> tuple[x509.Certificate, ...]:
+def presented_chain(target: Target, *, timeout: float = TIMEOUT, farewell: bytes = b"") -> tuple[x509.Certificate, ...]:
     """The certificates that the server sends, in its own order. `timeout` in seconds bounds every step.
+
+    `farewell` is sent before the connection is closed: to a server that is asked nothing, a client that leaves after
+    the handshake looks like one that did not trust it.
 
     Raises `PeerUnavailable` when the name does not resolve, nobody listens, or no TLS handshake comes about.
     """
     try:
         with socket.create_connection((target.host, target.port), timeout=timeout) as connection:
-            return _handshake(connection, target, timeout)
+            return _handshake(connection, target, timeout, farewell)
     except socket.gaierror as error:
         raise PeerUnavailable(f"{target.host} does not resolve", why=error.strerror, hint="check the name") from error
     except TimeoutError as error:
@@ -34,7 +37,9 @@ def presented_chain(target: Target, *, timeout: float = TIMEOUT) -> tuple[x509.C
         raise PeerUnavailable(f"no TLS handshake with {target}", why=_reason(error)) from error
 
 
-def _handshake(connection: socket.socket, target: Target, timeout: float) -> tuple[x509.Certificate, ...]:
+def _handshake(
+    connection: socket.socket, target: Target, timeout: float, farewell: bytes
+) -> tuple[x509.Certificate, ...]:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
     connection.setblocking(False)
@@ -44,6 +49,8 @@ def _handshake(connection: socket.socket, target: Target, timeout: float) -> tup
         tls.set_tlsext_host_name(str(host).encode())
     tls.set_connect_state()
     _complete(tls, connection, time.monotonic() + timeout)
+    if farewell:
+        tls.send(farewell)
     return tuple(tls.get_peer_cert_chain(as_cryptography=True) or ())
 
 

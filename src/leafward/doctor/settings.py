@@ -83,7 +83,7 @@ def malformed(error: SettingsError) -> Noted:
         got=error.why or error.what,
         expected="HostName=…;DeviceId=…;SharedAccessKey=…;GatewayHostName=…",
         who="leaf",
-        fix=f"{(error.hint or 'Copy it again, whole and in quotes')[:200]}: leafward device show ID prints it.",
+        fix=f"{(error.hint or 'Copy it again, whole')[:200]}: leafward device show ID --secrets prints it.",
     )
 
 
@@ -145,7 +145,7 @@ def _credential(told: ConnectionString, settings: LeafSettings, around: Around) 
             got="neither SharedAccessKey nor x509=true",
             expected="one of the two",
             who="leaf",
-            fix="Copy the whole connection string: leafward device show ID prints it with its key.",
+            fix="Copy the whole connection string: leafward device show ID --secrets prints it with its key.",
         )
     if told.x509 and around.client and not around.has_key:
         yield Noted(

@@ -14,7 +14,7 @@ from leafward.pki.paths import Pool, candidate_paths
 from leafward.store.identity import Identity
 from leafward.wire.connection_string import ConnectionString
 
-_SHOW = "leafward device show ID --json prints what the leaf is to be told"
+_SHOW = "leafward device show ID --secrets --json prints what the leaf is to be told"
 
 
 def identity_faults(

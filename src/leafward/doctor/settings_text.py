@@ -20,7 +20,7 @@ def string_faults(text: str) -> Iterator[Noted]:
     elif any(name == _SERVICE for name, _, _ in fields):
         yield _malformed(
             "a service's connection string (SharedAccessKeyName)",
-            "Use the connection string of the device, not that of the service: leafward device show ID prints it.",
+            "Use the device's connection string, not the service's: leafward device show ID --secrets prints it.",
         )
     elif key is not None and (why := _no_key(key)):
         yield Noted(
@@ -28,7 +28,7 @@ def string_faults(text: str) -> Iterator[Noted]:
             got=why,
             expected=f"{SHORTEST_KEY} to {LONGEST_KEY} bytes in base64",
             who="leaf",
-            fix="Copy the key again, with the '=' at its end: leafward device show ID prints the connection string.",
+            fix="Copy the key again, with the '=' at its end: leafward device show ID --secrets prints it.",
         )
 
 

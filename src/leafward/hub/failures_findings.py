@@ -141,6 +141,16 @@ _LOGINS = {
     "device-disabled": Finding(
         "the device is disabled", "operator", "If it may connect again: `leafward device enable ID`"
     ),
+    "not-enrolled": Finding(
+        "no enrolment admits this device",
+        "operator",
+        "Enrol it, or the CA that has signed it: `leafward enrolment add`; which there are: `leafward enrolment list`",
+    ),
+    "enrolment-disabled": Finding(
+        "the enrolment of this device is disabled",
+        "operator",
+        "If it may register again: `leafward enrolment enable ID`, with --group for a group",
+    ),
     "sas-expired": Finding(
         "the token has expired",
         "leaf",
@@ -149,7 +159,7 @@ _LOGINS = {
     "sas-signature-wrong": Finding(
         "the token was made with another key",
         "leaf",
-        "Give the device its present connection string: `leafward device show ID`",
+        "Give the device its present connection string: `leafward device show ID --secrets`",
     ),
     "sas-malformed": Finding(
         "the password is no shared access signature",
@@ -159,7 +169,7 @@ _LOGINS = {
     "sas-audience-wrong": Finding(
         "the token is for another device, or for another hub",
         "leaf",
-        "Make the token for HostName and DeviceId of its connection string: `leafward device show ID`",
+        "Make the token for HostName and DeviceId of its connection string: `leafward device show ID --secrets`",
     ),
     "credential-missing": Finding(
         "neither a token nor a client certificate came",

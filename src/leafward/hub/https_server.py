@@ -73,6 +73,7 @@ def _application(
     hub: Hub, new_connection: Callable[[], MqttConnection], guards: Guards, others: Sequence[web.RouteDef]
 ) -> web.Application:
     application = web.Application(client_max_size=hub.limits.packet_size, middlewares=[_middleware(guards)])
+    application.on_response_prepare.append(_unnamed)
     telemetry = HttpTelemetry(hub)
     websocket = WebSocketEndpoint(new_connection, hub.limits)
     application.add_routes(
@@ -98,10 +99,20 @@ def _middleware(guards: Guards) -> Middleware:
             return await handler(request)
         except web.HTTPException as error:
             return answer(error.status, error.reason)
+        except ConnectionError:
+            # Gone in the middle of its body: a client's habit, not a fault of ours.
+            if request.transport is None or request.transport.is_closing():
+                return answer(400, "the connection is closed")
+            raise
         finally:
             guards.request_ends(request.transport)
 
     return watched
+
+
+async def _unnamed(_request: web.Request, response: web.StreamResponse) -> None:
+    """Takes away which Python and which library this is: nobody's business before they are let in."""
+    response.headers.pop("Server", None)
 
 
 async def _health(_request: web.Request) -> web.StreamResponse:

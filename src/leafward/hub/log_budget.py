@@ -71,7 +71,7 @@ def bounded_logger(
 ) -> logging.Logger:
     """A logger for a library that says a traceback for whatever a peer sends: within a budget, to `parent`'s handlers.
 
-    Errors of the type `expected` are the peers' and get one line each; others keep their traceback.
+    Errors of the type `expected` are the peers' and get one line each, as a warning; others keep their traceback.
     """
     # None that `getLogger` would keep: each server has its own budget.
     bounded = logging.Logger(parent.name)  # noqa: LOG001
@@ -88,6 +88,7 @@ def bounded_logger(
         said = record.getMessage()
         if isinstance(error, expected):
             said, record.exc_info = f"{said}: {error!r:.200}", None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.msg, record.args = "%s%s", (said, f" ({suppressed} more were not logged)" if suppressed else "")
         suppressed = 0
         return True

@@ -10,6 +10,7 @@
 Wrong rules are told when the file is read, with their place in it.
 """
 
+import re
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,6 +21,7 @@ from leafward.store.settings_file import Table
 from leafward.wire.mqtt.topics import check_filter, write_text
 
 _ID = r"[A-Za-z0-9.%_*?!(),:=@$'-]+"
+_WHO = re.compile(f"{_ID}(/{_ID})?")
 
 
 def _plain_filter(text: object) -> str:
@@ -38,6 +40,14 @@ def _plain_filter(text: object) -> str:
     return text
 
 
+def _client(text: object) -> str:
+    """Who a rule is for: one id or two, each with '*' for any of its characters."""
+    if not isinstance(text, str) or _WHO.fullmatch(text) is None:
+        raise ValueError(f"got {text!r}, expected a device id such as pump-7 or pump-*, or device/module")
+    return text
+
+
+Who = Annotated[str, BeforeValidator(_client)]
 PlainFilter = Annotated[str, BeforeValidator(_plain_filter)]
 
 
@@ -48,7 +58,7 @@ class PolicyRule(Table):
     `subscribe` are topic filters. `retain`: whether they may have messages retained.
     """
 
-    who: Annotated[str, Field(pattern=f"^{_ID}(/{_ID})?$")]
+    who: Who
     publish: list[PlainFilter] = Field(default_factory=list)
     subscribe: list[PlainFilter] = Field(default_factory=list)
     retain: Annotated[bool, Field(strict=True)] = True

@@ -24,6 +24,7 @@ from leafward.manager.device_ca import (
     refusals,
 )
 from leafward.manager.enrolment import Enrolment
+from leafward.manager.hub_user import hub_uid
 from leafward.manager.settings import EnrolmentSettings
 from leafward.manager.settings_source import SettingsSource
 from leafward.manager.trust_bundle import read_roots
@@ -50,6 +51,7 @@ class ConfigCheck:
             self._device_ca(roots)
         else:
             self._enrolment(self._settings.enrolment, roots)
+        self._try("manager.hub_user", lambda: hub_uid(self._settings.manager.hub_user))
         self._own_file()
         self._sockets()
 

@@ -17,7 +17,8 @@ from leafward.manager.enrolment_start import first_enrolment
 from leafward.manager.hub_user import management_mode, share_home
 from leafward.manager.listeners import Listeners
 from leafward.manager.metrics import RequestCounts, exposition
-from leafward.manager.metrics_server import MetricsServer, parse_metrics_address
+from leafward.manager.metrics_address import parse_metrics_address
+from leafward.manager.metrics_server import MetricsServer
 from leafward.manager.renewal_loop import RenewalLoop, Wait, wait_for
 from leafward.manager.rotation import HUB_SECONDS, Rotation
 from leafward.manager.rotation_routes import metrics_route, rotate_route, verdict_route

@@ -146,6 +146,7 @@ class Enrolment:
 
         Raises as `enrol`.
         """
+        self._clients = []  # else there were one more each hour, for as long as the process runs
         identity = self._identity()
         if identity is not None and self.current() is not None and (reason := identity.due()):
             _log.info("enrolling the device identity: %s", reason)

@@ -172,7 +172,7 @@ class EstClient:
         if isinstance(error, ssl.SSLError):
             return _tls_failed(error, str(self.url))
         if isinstance(error, OSError | http.client.IncompleteRead):
-            why = str(error) or type(error).__name__
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             return PeerUnavailable(f"the EST server {self.url} does not answer", why=why)
         why = f"{type(error).__name__}: what came is no HTTP"
         return ProtocolError(f"{self.url} does not answer as an EST server", why=why, hint="check enrolment.url")

@@ -5,33 +5,17 @@ operator writes another. One request a connection, a few connections at a time, 
 """
 
 import asyncio
-import contextlib
-import ipaddress
 import os
 from collections.abc import Callable
 from typing import cast
 
-from leafward.errors import SettingsError, StoreError
+from leafward.errors import StoreError
 from leafward.manager.metrics import CONTENT_TYPE
 from leafward.wire import http1
 from leafward.wire.rotation import METRICS
 
-LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 16
 SECONDS = 10.0
-
-
-def parse_metrics_address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:9601`, `[::1]:9601`, or a port alone, which is on the loopback address. Raises `SettingsError`."""
-    host, colon, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if colon else LOOPBACK
-    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else -1
-    with contextlib.suppress(ValueError):
-        if 0 <= number <= 65535:
-            return str(ipaddress.ip_address(host)), number
-    raise SettingsError(
-        "manager.metrics is no address", why=f"got {text[:100]!r}", hint=f'write metrics = "{LOOPBACK}:9601"'
-    )
 
 
 class MetricsServer:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 
+def role_name(role: str) -> str:
+    """A role as a sentence has it: "device CA"."""
+    return role.replace("_", " ").replace(" ca", " CA")
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A renewal that failed: when (aware UTC), and the reason as a sentence."""

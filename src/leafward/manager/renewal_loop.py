@@ -150,7 +150,9 @@ class RenewalLoop:
         if days is None or key in self._warned:
             return
         self._warned.add(key)
-        text = f"{end.sentence}, in less than {days} days: then no leaf device connects any more"
+        text = (
+            f"{end.sentence}, in less than {days} day{'s' if days > 1 else ''}: then no leaf device connects any more"
+        )
         _log.warning("%s", text)
         self._standing.events.publish("warning", code="chain-ends", days=days, at=moment(end.at), text=text)
 

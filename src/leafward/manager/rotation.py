@@ -22,6 +22,7 @@ from leafward.manager.announcer import Announcer, certificates
 from leafward.manager.device_ca_source import ReadDeviceCa
 from leafward.manager.in_thread import in_thread
 from leafward.manager.kept_certificate import KeptCertificate
+from leafward.manager.renewal_journal import role_name
 from leafward.manager.rotation_outcome import Outcome, State, changes, would_change
 from leafward.manager.server_names import HUB
 from leafward.manager.start import Standing
@@ -147,7 +148,7 @@ class Rotation:
         """Steps 1 to 3. What fails midway is taken back whole."""
         standing = self._standing
         standing.events.publish("rotation", level=level, state="started", reason=reason)
-        _log.info("new certificates from the %s down: %s", ROLES[level].replace("_", " "), reason)
+        _log.info("new certificates from the %s down: %s", role_name(ROLES[level]), reason)
         try:
             if device is not None:
                 read = await in_thread(device)
@@ -250,7 +251,7 @@ class Rotation:
 
     def _failed(self, level: Level, error: LeafwardError) -> None:
         standing, role, now = self._standing, ROLES[level], self._standing.time.now()
-        _log.error("the %s was not replaced, the old one stays in use: %s", role.replace("_", " "), error)
+        _log.error("the %s was not replaced, the old one stays in use: %s", role_name(role), error)
         failures = standing.journal.failed(role, str(error), now)
         enrolment = standing.source.enrolment
         if level == "device" and enrolment is not None:

@@ -130,7 +130,9 @@ def shorter_lifetime(longest: timedelta, expiration: datetime | None, now: datet
         return longest
     if expiration <= now:
         raise RequestError(
-            "the expiration has passed", why=f"got {expiration.isoformat()}, now is {now.isoformat()}", hint="ask later"
+            "the expiration has passed",
+            why=f"got {expiration.isoformat()}, now is {now.isoformat()}",
+            hint="ask for a later one",
         )
     return min(longest, expiration - now)
 

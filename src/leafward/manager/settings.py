@@ -54,10 +54,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainSerializer, field_validator, model_validator
+from pydantic import Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from leafward.errors import LeafwardError
 from leafward.keys.key_store import KeyReference
+from leafward.manager.metrics_address import parse_metrics_address
 from leafward.pki.key_types import DEFAULT_KEY_TYPE, KeyType, parse_key_type
 from leafward.pki.names import Host, parse_common_name, parse_serial_number
 from leafward.pki.renewal import RenewalPolicy
@@ -89,7 +90,13 @@ def _listens_at(text: str) -> ApiUri:
     return uri
 
 
+def _metrics_at(text: str) -> str:
+    parse_metrics_address(text)
+    return text
+
+
 EstAddress = Annotated[str, by(_est_address)]
+MetricsAddress = Annotated[str, by(_metrics_at)]
 ApiUriSetting = Annotated[ApiUri, by(_listens_at), PlainSerializer(str)]
 
 
@@ -103,6 +110,16 @@ class DeviceSettings(DeviceTable):
     names: tuple[HostSetting, ...] = ()
     iothub_hostname: HostSetting | None = None
     production: Annotated[bool, Field(strict=True)] = False
+
+    @field_validator("parent_hostname", "names")
+    @classmethod
+    def _is_not_the_parent(cls, value: Any, info: ValidationInfo) -> Any:
+        """A gateway that answers to its parent's name would be the parent to every device that looks for it."""
+        parent = value if info.field_name == "parent_hostname" else info.data.get("parent_hostname")
+        own = (info.data.get("hostname"),) if info.field_name == "parent_hostname" else value
+        if parent is not None and parent in own:
+            raise ValueError(f"{str(parent)!r} would be this gateway and its parent, expected a name for each")
+        return value
 
 
 class RenewalSettings(Table):
@@ -170,7 +187,7 @@ class EnrolmentSettings(Table):
 class DaemonSettings(Table):
     """`[manager]`: the process itself."""
 
-    metrics: str | None = None
+    metrics: MetricsAddress | None = None
     log: Literal["text", "json"] = "text"
     module_sockets: Annotated[bool, Field(strict=True)] = False
     hub_user: str | None = None

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leafward import disk
+from leafward.errors import LeafwardError
 from leafward.keys.passphrase import Secret, add_pins
 from leafward.manager.iotedge_settings import read_iotedge_settings
 from leafward.manager.settings import ManagerSettings, read_settings
+from leafward.store.device_settings import read_device
+from leafward.store.home import Home
 from leafward.store.settings_file import lines_of
 from leafward.toml_lines import line_of
 from leafward.wire.iotedge_config.findings import Note
@@ -78,3 +81,28 @@ def settings_to_run_with(path: Path) -> ManagerSettings:
     for note in source.notes:
         _log.info("%s", note)
     return source.settings
+
+
+def read_otherwise(source: Path, home: Home) -> list[str]:
+    """What hub, provisioning and commands take for granted, and a manager that runs with `source` does not: they read
+    the home's own leafward.toml. A sentence, or none where both say the same.
+
+    Raises as `read_settings_source`, but for the home's file: that is told, the manager does not need it.
+    """
+    given = read_settings_source(source).settings.device
+    try:
+        own = read_device(home.settings)
+    except LeafwardError as error:
+        return [f"the hub and all commands read {home.settings}: {error}"]
+    apart = [
+        f"device.{name} {theirs!s} instead of {ours!s}"
+        for name, ours, theirs in (
+            ("hostname", given.hostname, own.hostname),
+            ("device_id", given.device_id, own.device_id),
+        )
+        if ours != theirs
+    ]
+    if not apart:
+        return []
+    told = " and ".join(apart)
+    return [f"the hub and all commands read {home.settings}, and take {told}: leafward manager import {source}"]

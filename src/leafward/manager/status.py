@@ -1,11 +1,14 @@
 """How the manager stands: what it holds, until when, what comes next, and what a person should know about it."""
 
+from datetime import datetime
 from typing import Any
 
 from cryptography import x509
 
+from leafward.manager.enrolment_report import EnrolmentReport
 from leafward.manager.kept_certificate import KeptCertificate
 from leafward.manager.pairs import first_end
+from leafward.manager.renewal_journal import role_name
 from leafward.manager.schedule import Moment, moments, offline_end
 from leafward.manager.start import Standing
 from leafward.pki.chain import fingerprint
@@ -28,7 +31,7 @@ def status_of(standing: Standing) -> dict[str, Any]:
         "chain_ends": moment(first_end(standing.device_ca.chain)),
         "development": standing.device_ca.development,
         "owner_epoch": standing.owner_epoch,
-        "time": {"now": moment(standing.time.now()), "floor_in_use": standing.time.in_use},
+        "time": clock_facts(standing),
         "next_event": next_event(moments(standing)),
         "safe_offline_until": {
             "at": moment(end.at),
@@ -37,10 +40,54 @@ def status_of(standing: Standing) -> dict[str, Any]:
             "sha256": fingerprint(end.certificate),
         },
         "renewals": _renewals(standing),
+        "enrolment": enrolment_facts(standing),
         "on_probation": _on_probation(standing),
         "subscribers": len(standing.events),
         "warnings": warnings(standing),
     }
+
+
+def clock_facts(standing: Standing) -> dict[str, Any]:
+    """The time that is used, the system's, and what is known of both (docs/clock.md).
+
+    `hard_floor`: it cannot be before; `seen`: the last time seen; `vouched_for`: whether a time server said so.
+    """
+    facts = standing.time.facts()
+    told = {name: moment(value) if isinstance(value, datetime) else value for name, value in facts.items()}
+    return {**told, "floor_in_use": standing.time.in_use}
+
+
+def enrolment_facts(standing: Standing) -> dict[str, Any] | None:
+    """How the enrolment of the device CA stands since the start; None where it is not enrolled.
+
+    `state`: "idle" (not asked yet), "good", "failing" (it may mend itself), "refused" (somebody has to act first).
+    """
+    enrolment, settings = standing.source.enrolment, standing.settings
+    if enrolment is None or settings.enrolment is None:
+        return None
+    report = enrolment.report()
+    # An early attempt that failed (asked for by hand) is not repeated before the device CA is due.
+    again = [one.at for one in moments(standing) if one.name == "device_ca"]
+    identity = standing.journal.of("device_identity").next_try(standing.time.now())
+    return {
+        "url": settings.enrolment.url,
+        "state": _state(report),
+        "failures": report.failures,
+        "last_attempt": _moment(report.last_attempt),
+        "last_success": _moment(report.last_success),
+        "last_error": report.last_error,
+        "next_attempt": moment(min([*again, *([] if identity is None else [identity])])),
+    }
+
+
+def _state(report: EnrolmentReport) -> str:
+    if report.failures:
+        return "refused" if report.refused else "failing"
+    return "idle" if report.last_attempt is None else "good"
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else moment(at)
 
 
 def next_event(coming: list[Moment]) -> dict[str, Any]:
@@ -80,8 +127,7 @@ def _of_the_end(standing: Standing) -> list[str]:
 
 def _of_failures(standing: Standing) -> list[str]:
     return [
-        f"the {role.replace('_', ' ').replace(' ca', ' CA')} was not renewed at {moment(failure.at)}, "
-        f"the old one is in use: {failure.reason}"
+        f"the {role_name(role)} was not renewed at {moment(failure.at)}, the old one is in use: {failure.reason}"
         for role, failure in standing.journal.failures().items()
     ]
 

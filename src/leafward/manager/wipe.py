@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward import disk
-from leafward.errors import AlreadyExists, Busy, LeafwardError, NotFound, UsageError
+from leafward.errors import AlreadyExists, Busy, LeafwardError, NotFound, StoreError, UsageError
 from leafward.manager.time_floor import TimeFloor
 from leafward.manager.wipe_contents import LOCKS, described, destroy, doomed
 from leafward.manager.wipe_epoch import receipt_path, receipts, write_owner_epoch
@@ -225,7 +225,12 @@ def _check_copy(home: Home, path: Path | None, unfinished: Plan | None) -> None:
     if path.is_dir() or (path.exists() and not _is_ours(home, path, unfinished)):
         raise AlreadyExists(f"{path} exists", why="it is never overwritten", hint="name another file for the receipt")
     probe = path.with_name(f".{path.name}.probe")
-    disk.write_file(probe, b"", mode=disk.PUBLIC)
+    try:
+        disk.write_file(probe, b"", mode=disk.PUBLIC)
+    except NotFound as error:
+        raise NotFound(f"the receipt cannot go to {path}", why="its folder does not exist", hint=error.hint) from error
+    except StoreError as error:
+        raise StoreError(f"the receipt cannot go to {path}", why=error.why, hint=error.hint) from error
     disk.remove_file(probe)
 
 

@@ -96,16 +96,9 @@ def run(name: str, arguments: tuple[str, ...], home: Home) -> None:
 
     The command replaces this process, so that its process id is the one that the manager knows.
     """
-    from leafward.cli.edge import running
     from leafward.cli.management_client import attach
 
-    running(home)
-    modules = _modules(home)
-    try:
-        environment = _environment(home, modules.get(name))
-    finally:
-        modules.close()
-    attach(home, name)
+    environment = attach(home, name)
     try:
         os.execvpe(arguments[0], list(arguments), {**os.environ, **environment})  # noqa: S606 - this is its purpose
     except OSError as error:

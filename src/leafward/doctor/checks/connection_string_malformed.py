@@ -7,9 +7,9 @@ ArgumentError.
 Comes about: a part that was cut off in copying; a shell that took the ';' for its own (quote it); a service's string
 (iothubowner) in place of the device's; names of fields in another case.
 
-See: print it in quotes and compare it with what leafward device show ID --json says.
+See: print it in quotes and compare it with what leafward device show ID --secrets --json says.
 
-Mend: leaf: copy it again, whole and in quotes: leafward device show ID prints it on the gateway.
+Mend: leaf: copy it again, whole and in quotes: leafward device show ID --secrets prints it on the gateway.
 """
 
 from leafward.doctor.check import Stage

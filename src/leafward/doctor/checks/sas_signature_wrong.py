@@ -8,7 +8,7 @@ another hub; a device id in another case or spelling.
 
 See: leafward doctor TOKEN --connection-string S compares the two; leafward hub failures on the gateway.
 
-Mend: leaf: take key and names from leafward device show ID.
+Mend: leaf: take key and names from leafward device show ID --secrets.
 """
 
 from leafward.doctor.check import Stage

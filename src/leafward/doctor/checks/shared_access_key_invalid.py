@@ -7,7 +7,7 @@ Comes about: '=' at the end lost in copying or in a URL; a password in place of 
 
 See: printf %s KEY | base64 -d | wc -c says how many bytes it has: 16 to 64, most often 32.
 
-Mend: leaf: copy the key again: leafward device show ID prints the connection string.
+Mend: leaf: copy the key again: leafward device show ID --secrets prints the connection string.
 """
 
 from leafward.doctor.check import Stage

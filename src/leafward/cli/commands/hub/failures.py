@@ -47,7 +47,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     failures = facts["failures"]
     if not failures:
         return [f"no failures since {_when(facts['since'])}"]
-    shown = [f"{len(failures)} kinds of failure since {_when(facts['since'])}, the latest first"]
+    shown = [f"{_kinds(len(failures))} since {_when(facts['since'])}, the latest first"]
     for failure in failures:
         shown += ["", *_described(failure)]
     return shown
@@ -105,12 +105,16 @@ def _clear(home: Home, count: int, *, yes: bool, as_json: bool) -> None:
     from leafward.cli import hub_client
 
     if not yes:
-        voice.agree(f"Forget {count} kinds of failure?")
+        voice.agree(f"Forget {_kinds(count)}?")
     cleared = hub_client.ask(home, "DELETE", PATH, what="the failures were not cleared").json()
     if as_json:
         voice.say_json(cleared)
     else:
         voice.say(f"cleared {cleared['cleared']}")
+
+
+def _kinds(count: int) -> str:
+    return "1 kind of failure" if count == 1 else f"{count} kinds of failure"
 
 
 def _when(text: str) -> str:

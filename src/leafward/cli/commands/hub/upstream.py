@@ -21,7 +21,7 @@ def command(refused: bool, retry: bool, home: Home, as_json: bool) -> None:
 
     if retry:
         moved = hub_client.ask(home, "POST", "/hub/upstream/retry", what="nothing was sent once more").json()
-        _say(moved, [f"{moved['messages']} messages wait once more"], as_json)
+        _say(moved, [f"{_messages_wait(moved['messages'])} once more"], as_json)
     elif refused:
         found = hub_client.ask(
             home, "GET", "/hub/upstream/refused", what="the hub does not say what was refused"
@@ -38,7 +38,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     if facts.get("last_error"):
         shown.append(f"last error, {facts['last_error_at'] or '?'}: {facts['last_error']}")
     oldest = f", the oldest since {facts['oldest']}" if facts["oldest"] else ""
-    shown.append(f"{facts['waiting']} messages wait{oldest}")
+    shown.append(f"{_messages_wait(facts['waiting'])}{oldest}")
     shown += [
         f"  priority {queue['priority']}: {queue['waiting']}, the oldest since {queue['oldest']}"
         for queue in facts["queues"]
@@ -55,6 +55,10 @@ def lines(facts: dict[str, Any]) -> list[str]:
     shown.append(f"the store has {store['messages']} messages in {used:.1f} of {most:.0f} MB")
     shown += [f"dropped, {why}: {count}" for why, count in sorted(store["dropped"].items())]
     return shown
+
+
+def _messages_wait(count: int) -> str:
+    return "1 message waits" if count == 1 else f"{count} messages wait"
 
 
 def _connection(facts: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`leafward manager run`: the device's security manager, alone, as a service manager starts it."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,12 +23,21 @@ def command(config: Path | None, home: Home, verbose: bool, log_format: str | No
     from leafward.cli import parts
     from leafward.cli.service import run_part
 
+    def said(facts: dict[str, Any]) -> tuple[str, list[str]]:
+        return "the manager is up", [*facts["warnings"], *([] if config is None else _apart(config, home))]
+
     run_part(
         "manager",
         parts.manager(home, config),
-        lambda facts: ("the manager is up", facts["warnings"]),
+        said,
         log_level=log_level(verbose),
         log_format=chosen_format(home, log_format),
         probe=parts.manager_probe(home),
         small=True,
     )
+
+
+def _apart(config: Path, home: Home) -> list[str]:
+    from leafward.manager.settings_source import read_otherwise  # two megabytes that only another file needs
+
+    return read_otherwise(config.absolute(), home)
