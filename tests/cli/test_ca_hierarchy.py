@@ -155,7 +155,7 @@ def test_a_post_quantum_hierarchy_with_the_same_commands(tmp_path: Path, key: st
 
 
 def test_a_device_ca_with_room_for_gateways_behind_it(tmp_path: Path) -> None:
-    """root -> plant CA (pathlen 3) -> parent (2) | (3) refused: the plant CA leaves room for one gateway, not for two."""
+    """root -> plant CA (pathlen 3) -> parent (2) | (3) refused: the plant CA has room for one gateway, not for two."""
     home = tmp_path / "home"
     ca(home, "init", "--cn", "Root")
     ca(home, "intermediate", "Plant CA", "--intermediates-below", "1")

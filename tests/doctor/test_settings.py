@@ -3,7 +3,6 @@
 connection string | token | certificate files  ->  (registry of a home)  ->  code
 """
 
-import secrets
 import uuid
 from datetime import timedelta
 
@@ -18,7 +17,7 @@ from leafward.wire.sas import resource_of, sign
 from tests.doctor.stack_cases import NOW, levels
 from tests.pki.chain_forge import client
 
-KEY = secrets.token_bytes(32)
+KEY = bytes(range(32))
 KEY_TEXT = encode_base64(KEY)
 GOOD = f"HostName=gw.test;DeviceId=pump-7;SharedAccessKey={KEY_TEXT};GatewayHostName=gw.test"
 X509 = "HostName=gw.test;DeviceId=pump-7;x509=true"
