@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from leafward.wire import dps
+from leafward.wire import dps, sas
 from tests.hub.conftest import RunningHub, StartHub
-from tests.hub.hub_clients import HOST, PATIENCE
+from tests.hub.hub_clients import HOST, KEY, PATIENCE
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 REGISTER = "/leafward/registrations/x/register?api-version=2019-03-31"
@@ -200,3 +202,31 @@ async def test_a_handshake_that_dribbles(make_hub: StartHub) -> None:
     assert asyncio.get_running_loop().time() - began < 3.0
     assert await hub.counted("handshakes_failed_total", "timed-out") == 1
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /devices/leaf1/messages/events?api-version=2021-04-12",
+        "PATCH /twins/leaf1?api-version=2021-04-12",
+        f"PUT {REGISTER}",
+    ],
+)
+async def test_who_goes_in_the_middle_of_a_body(hub: RunningHub, caplog: pytest.LogCaptureFixture, line: str) -> None:
+    """No fault of ours: not a line in the log, and the next one is served."""
+    hub.add("leaf1")
+    expiry = int(datetime.now(UTC).timestamp()) + 3600
+    token = sas.sign(sas.resource_of("hub.example", "leaf1", None), KEY, expiry)
+    async with service(hub):
+        reader, writer = await opened(hub)
+        writer.write(f"{line} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 50\r\n\r\n".encode())
+        # Its answer says that the hub has read all before it.
+        other, its = await opened(hub)
+        its.write(HEALTH)
+        assert await answered(other) == 200
+        writer.transport.abort()
+        while await hub.counted("sockets") > 2:
+            await asyncio.sleep(0)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    its.transport.abort()
+    assert await ended(reader)

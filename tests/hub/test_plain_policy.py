@@ -143,8 +143,8 @@ def test_is_plain_looks_at_whole_levels() -> None:
     ("text", "said"),
     [
         ('{who = "*"}', "allows nothing"),
-        ('{who = "a b", publish = ["t"]}', "who"),
-        ('{who = "a/b/c", publish = ["t"]}', "who"),
+        ('{who = "a b", publish = ["t"]}', "got 'a b', expected a device id"),
+        ('{who = "a/b/c", publish = ["t"]}', "or device/module"),
         ('{who = "*", publish = ["a/#/b"]}', "last level only"),
         ('{who = "*", publish = [""]}', "empty"),
         ('{who = "*", publish = ["$SYS/#"]}', "IoT Hub's own"),

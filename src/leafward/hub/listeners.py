@@ -21,6 +21,7 @@ from leafward.hub.failures_handshakes import Attempt, HandshakeWatch
 from leafward.hub.gate import Gate, Ticket
 from leafward.hub.log_budget import LogBudget
 from leafward.hub.settings import Limits
+from leafward.hub.tls_transport import READ_ROOM, accept_tls
 from leafward.wire.tls.context import TlsContext
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Listener:
         self._handshakes: set[asyncio.Task[None]] = set()
         self._resting: asyncio.TimerHandle | None = None
         self._budget = LogBudget(1, 60.0)
+        self._room = bytearray(READ_ROOM)
         self._loop.add_reader(listening, self._accept)
 
     @property
@@ -102,12 +104,13 @@ class Listener:
         """Until the connection is its protocol's; one that fails before is noted by the watch."""
         attempt = self._watch.begin(address)
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: self._protocol(lambda: _lost(attempt, ticket)),
+            await accept_tls(
                 connection,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._limits.handshake_timeout,
-                ssl_shutdown_timeout=self._limits.shutdown_timeout,
+                lambda: self._protocol(lambda: _lost(attempt, ticket)),
+                self._tls,
+                self._room,
+                handshake_timeout=self._limits.handshake_timeout,
+                shutdown_timeout=self._limits.shutdown_timeout,
             )
         except BaseException as error:
             ticket.leave()

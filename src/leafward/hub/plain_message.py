@@ -15,6 +15,7 @@ from leafward.wire.mqtt.publish_frame import PublishFrame
 
 # Writings that a message remembers: a retained one stays, and clients choose their identifiers.
 _FRAMES = 4
+_FrameKey = tuple[int, int, bool, tuple[int, ...]]  # level, QoS, retain, identifiers
 
 
 class Journal(Protocol):
@@ -31,6 +32,8 @@ class PlainMessage:
     """
 
     __slots__ = (
+        "_first",
+        "_first_key",
         "_frames",
         "expires",
         "kept",
@@ -64,7 +67,9 @@ class PlainMessage:
         self.row = 0
         self.kept = 0
         self.queued = 0
-        self._frames: dict[tuple[int, int, bool, tuple[int, ...]], PublishFrame] | None = None
+        self._first_key: _FrameKey | None = None
+        self._first: PublishFrame
+        self._frames: dict[_FrameKey, PublishFrame] | None = None
 
     def expired(self, clock: Callable[[], datetime]) -> bool:
         """Whether its time is over (MQTT 5, 3.3.2.3.3)."""
@@ -72,17 +77,22 @@ class PlainMessage:
 
     def frame(self, level: int, qos: int, retain: bool, identifiers: tuple[int, ...]) -> PublishFrame:
         """What all clients that want it alike share."""
-        frames, key = self._frames, (level, qos, retain, identifiers)
-        if frames is None:
-            frames = self._frames = {}
-        elif (known := frames.get(key)) is not None:
+        key = (level, qos, retain, identifiers)
+        if self._first_key == key:  # nearly always the one and only
+            return self._first
+        frames = self._frames
+        if frames is not None and (known := frames.get(key)) is not None:
             return known
-        elif len(frames) >= _FRAMES:
-            frames.clear()
         tail = self.payload
         if level == PROTOCOL_LEVEL_5:
             tail = write(with_identifiers(self.properties, identifiers), "PUBLISH") + tail
-        frame = frames[key] = PublishFrame(self.topic.encode(), tail, qos=qos, retain=retain)
+        frame = PublishFrame(self.topic.encode(), tail, qos=qos, retain=retain)
+        if self._first_key is None:
+            self._first_key, self._first = key, frame
+            return frame
+        if frames is None or len(frames) >= _FRAMES:
+            frames = self._frames = {}
+        frames[key] = frame
         return frame
 
     def packet(
@@ -118,9 +128,11 @@ class PlainMessage:
 
 
 class PlainDelivery:
-    """One message for one client at QoS 1 or 2. See `Delivery`. `row` is its number in the journal, 0 for none."""
+    """One message for one client at QoS 1 or 2. See `Delivery`. `row` is its number in the journal, 0 for none; `size`
+    is in bytes.
+    """
 
-    __slots__ = ("_again", "_journal", "identifiers", "message", "qos", "retain", "row")
+    __slots__ = ("_again", "_journal", "identifiers", "message", "qos", "retain", "row", "size")
 
     transient = False
     from_feed = False
@@ -137,17 +149,13 @@ class PlainDelivery:
     ) -> None:
         """`journal` has it until it has arrived. `again` is told when the session ends before: another may get it."""
         self.message = message
+        self.size = message.size
         self.qos = qos
         self.retain = retain
         self.identifiers = identifiers
         self.row = 0
         self._journal = journal
         self._again = again
-
-    @property
-    def size(self) -> int:
-        """Bytes in a queue."""
-        return self.message.size
 
     def charge(self) -> int:
         """See `Delivery`: the first of a message's deliveries pays for it."""
