@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -139,13 +139,36 @@ async def lying(context: ssl.SSLContext | None, respond: Respond) -> AsyncIterat
         with contextlib.suppress(OSError, ssl.SSLError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    liar.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, context) as liar.port:
         yield liar
+
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def listening(handle: Handle, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server on a port of its own until the block ends; then nothing of it is left, no connection either."""
+    writers: list[asyncio.StreamWriter] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        tasks.append(asyncio.current_task())  # type: ignore[arg-type]
+        await handle(reader, writer)
+
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        await server.wait_closed()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        async with asyncio.timeout(10):
+            # Before Python 3.12, `wait_closed` did not wait for the connections.
+            while getattr(server, "_active_count", 0):
+                await asyncio.sleep(0.01)
 
 
 def maker_here(folder: Path) -> Iterator[Maker]:

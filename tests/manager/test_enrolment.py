@@ -357,7 +357,7 @@ async def test_an_authority_that_cannot_sign_now(gateway: Gateway) -> None:
     [
         ({"url": "http://est.example/.well-known/est"}, "expected https"),
         ({"url": "https://user:secret@est.example"}, "a name or a password"),
-        ({"url": "https://est.example/.well-known/est/simpleenroll"}, "expected /.well-known/est"),
+        ({"url": "https://est.example/.well-known/est/serverkeygen"}, "expected /.well-known/est"),
         ({"username": "gw"}, "half a credential"),
         ({}, "does not say who asks"),
         ({"key": KeyReference("pkcs11", "token=t;object=o;id=%01")}, "without id="),

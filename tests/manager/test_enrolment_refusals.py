@@ -41,7 +41,7 @@ from leafward.pki.request import CertificateRequest
 from leafward.wire.est.answers import EstAnswer, read_certificates
 from leafward.wire.est.bodies import CERTIFICATES, certificates_only, decode_body
 from tests.authority.est_world import Maker
-from tests.manager.enrolment_world import NAME, Contents, Gateway, Respond, http, lying, maker_here, url_of
+from tests.manager.enrolment_world import NAME, Contents, Gateway, Respond, http, listening, lying, maker_here, url_of
 
 DAY = timedelta(days=1)
 
@@ -271,11 +271,8 @@ async def test_an_answer_that_never_ends(
         except OSError:
             pass
 
-    server = await asyncio.start_server(dribble, "127.0.0.1", 0, ssl=tls)
-    async with server:
-        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-        assert "too slow" in await refused(gateway, url, PeerUnavailable)
-        server.close()
+    async with listening(dribble, tls) as port:
+        assert "too slow" in await refused(gateway, f"https://localhost:{port}", PeerUnavailable)
 
 
 async def test_a_server_that_speaks_no_tls(gateway: Gateway) -> None:
@@ -284,9 +281,8 @@ async def test_a_server_that_speaks_no_tls(gateway: Gateway) -> None:
         await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
-        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
-        assert "expected TLS 1.2 or later" in await refused(gateway, url, ProtocolError)
+    async with listening(plain) as port:
+        assert "expected TLS 1.2 or later" in await refused(gateway, f"https://localhost:{port}", ProtocolError)
 
 
 async def test_stopped_in_the_middle(gateway: Gateway, tls: ssl.SSLContext) -> None:
@@ -299,8 +295,8 @@ async def test_stopped_in_the_middle(gateway: Gateway, tls: ssl.SSLContext) -> N
         await reader.read()  # until the client is gone
         writer.close()
 
-    async with await asyncio.start_server(think, "127.0.0.1", 0, ssl=tls) as server:
-        enrolment = gateway.enrolment(f"https://localhost:{server.sockets[0].getsockname()[1]}")
+    async with listening(think, tls) as port:
+        enrolment = gateway.enrolment(f"https://localhost:{port}")
         running = asyncio.create_task(asyncio.to_thread(enrolment.enrol))
         await asked.wait()
         enrolment.stop()

@@ -114,32 +114,52 @@ async def run_hub(
         hub, store = await stack.enter_async_context(parts)
         leads_up = upstream_part(hub, store, settings, home.settings.parent, lambda: certificate.trust().anchors)
         upstream_routes = await stack.enter_async_context(leads_up)
-        door = ProvisioningDoor(hub, home.provisioning_socket)
-        hub.guests.append(ProvisioningMqtt(hub, door))
         services = Services(hub, store, registry, settings)
         twins = TwinParts(hub, store, twin_store, registry, services.api)
         stack.callback(twins.close)
         services.api.add(*guard.routes(), *upstream_routes)
-        operator = ServiceSocket(services.api, home, shutdown_timeout=limits.shutdown_timeout)
-        stack.push_async_callback(operator.close)
-        listeners = _Listeners(hub, store, certificate, door, services.api, watch=guard.handshakes)
-        stack.push_async_callback(listeners.close)
+        listeners, operator = _doors(home, hub, store, services, certificate=certificate, guard=guard, stack=stack)
         stack.push_async_callback(guard.close)
         stack.callback(services.close)
         addresses = await listeners.open(bind, mqtt_port, https_ports)
         await operator.open()
-        watch = ChangeWatch(registry.engine)
-        stack.callback(watch.close)
+        looking = _registry_watch(registry, hub, stack)
         tasks = (
             certificate.run(),
-            RegistryWatch(watch, registry, hub.broker).run(),
+            looking.run(),
+            twins.sweep.run(),
             _each_minute(hub, store),
             *guard.tasks(hub.broker),
-            twins.sweep.run(),
         )
         background = [stack.enter_context(_background(task)) for task in tasks]
         ready(addresses)
         await _until(stop, background)
+
+
+def _doors(
+    home: Home,
+    hub: Hub,
+    store: StoreThread,
+    services: Services,
+    *,
+    certificate: ServingCertificate,
+    guard: Security,
+    stack: contextlib.AsyncExitStack,
+) -> tuple["_Listeners", ServiceSocket]:
+    """The listeners and the operator's socket, not open yet. `stack` closes them, the listeners first."""
+    operator = ServiceSocket(services.api, home, shutdown_timeout=hub.limits.shutdown_timeout)
+    stack.push_async_callback(operator.close)
+    door = ProvisioningDoor(hub, home.provisioning_socket)
+    hub.guests.append(ProvisioningMqtt(hub, door))
+    listeners = _Listeners(hub, store, certificate, door, services.api, watch=guard.handshakes)
+    stack.push_async_callback(listeners.close)
+    return listeners, operator
+
+
+def _registry_watch(registry: Registry, hub: Hub, stack: contextlib.AsyncExitStack) -> RegistryWatch:
+    watch = ChangeWatch(registry.engine)
+    stack.callback(watch.close)
+    return RegistryWatch(watch, registry, hub.broker)
 
 
 @contextlib.contextmanager

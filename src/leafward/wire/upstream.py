@@ -7,12 +7,11 @@ Pure: a message in, a packet out. A message may arrive twice; the envelope's `id
 """
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from leafward.errors import ProtocolError
-from leafward.wire.hub_messages import shown
+from leafward.wire.hub_messages import HubMessage, shown
 from leafward.wire.mqtt.encoder import encode
 from leafward.wire.mqtt.packets import PROTOCOL_LEVEL, Publish
 from leafward.wire.mqtt.properties import MAX_USER_PROPERTIES, Properties
@@ -24,23 +23,9 @@ API_VERSION = "2021-04-12"
 _CREATED = "creationTimeUtc"
 
 
-class Forwarded(Protocol):
+class Forwarded(HubMessage, Protocol):
     """A message of the store."""
 
-    @property
-    def device_id(self) -> str: ...
-    @property
-    def module_id(self) -> str | None: ...
-    @property
-    def output(self) -> str | None: ...
-    @property
-    def properties(self) -> Mapping[str, str]: ...
-    @property
-    def system(self) -> Mapping[str, str]: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def enqueued(self) -> datetime: ...
     @property
     def id(self) -> int | None: ...
 
