@@ -8,7 +8,6 @@ Stopping: no new connections; nothing more is read; what is taken becomes durabl
 """
 
 import asyncio
-import asyncio.sslproto
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -64,8 +63,6 @@ SWEEP_SECONDS = 60.0
 SESSIONS_FILE = "sessions.json"
 # In the home's run folder: two hubs of one home would each take half of the messages and spoil each other's sessions.
 LOCK = "hub.lock"
-# asyncio keeps a read buffer of this size for each TLS connection; its own default is 256 KiB. One record is enough.
-TLS_BUFFER = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,6 @@ async def run_hub(
     manager answers, `Busy` when another hub holds the home or another process a port, `StoreError` when a port or a
     database cannot be had.
     """
-    asyncio.sslproto.SSLProtocol.max_size = TLS_BUFFER
     settings = read_settings(home.settings)
     leaf_cas = read_leaf_cas(settings, home.settings)
     limits = within_descriptors(settings.limits, raise_limit())

@@ -12,7 +12,7 @@ answers that call with a `TlsConnection`.
     context.forget_tickets()                 # nobody takes up a session of before
 
 An event loop's own buffers: asyncio keeps 256 KiB a connection unless `asyncio.sslproto.SSLProtocol.max_size` is set
-to 16384 before the server starts. That is for the part that owns the loop.
+to 16384 before the server starts. That is for the part that owns the loop; the hub has a transport of its own.
 """
 
 import ssl
