@@ -7,10 +7,12 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 
+from leafward import disk
 from leafward.authority.crl_publication import Published, Unpublished
 from leafward.errors import AlreadyExists, Busy, KeyUnavailable, LeafwardError, NotFound, RuleViolation, StoreError
 from leafward.pki.chain import fingerprint
@@ -243,6 +245,23 @@ def test_two_stations_sign_one_after_the_other(world: World, monkeypatch: pytest
     assert [one.serial for one in world.logged("crl")] == [1, 2, 3]
     assert serials(world.crl()) == [gone.serial_number, other.serial_number]
     world.check_log()
+
+
+def test_the_file_is_the_newest_list_whoever_writes_last(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Station B signs list 2 and writes its file while A is about to write list 1: the file ends as list 2."""
+    first, second = here.issue("pump-1"), here.issue("pump-2")
+    real = disk.write_file
+
+    def write(*arguments: Any, **options: Any) -> None:
+        monkeypatch.undo()
+        here.revoke(second)
+        assert number(here.crl()) == 2
+        real(*arguments, **options)
+
+    monkeypatch.setattr("leafward.disk.write_file", write)
+    here.revoke(first)
+    assert number(here.crl()) == 2
+    assert serials(here.crl()) == [first.serial_number, second.serial_number]
 
 
 def test_a_database_in_use_is_said(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_the_hierarchy_of_iot_edge(iotedge: Path) -> None:
 def test_the_papers_of_iot_edge(iotedge: Path, command: str, prefix: str, name: str) -> None:
     """Files, subject, chain up to the root, a PFX with an empty password that holds the whole chain."""
     argument = name.removeprefix("CN=").removesuffix(".ca")
-    said = json.loads(certgen(iotedge, command, argument, "--json", FORCE_NO_PROD_WARNING="true"))
+    said = json.loads(certgen(iotedge, command, argument, "--json", "--force", FORCE_NO_PROD_WARNING="true"))
     prefix = prefix.format(argument)
     assert of(prefix) == {str(Path(path).relative_to(iotedge)) for path in said["made"][0]["files"]}
     chain = f"certs/{prefix}-full-chain.cert.pem"

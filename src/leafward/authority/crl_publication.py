@@ -125,7 +125,7 @@ class Publication:
         for state in self._signed(authority):
             path = self._path(state)
             if self._digest(path) != state.sha256:
-                self._write_file(path, self.lists.der(state.issuer_key_id, state.partition) or b"")
+                self._write_file(path, state, self.lists.der(state.issuer_key_id, state.partition) or b"")
                 mended += 1
         return mended
 
@@ -186,7 +186,7 @@ class Publication:
 
     def _write(self, authority: Authority, before: ListState, made: IssuedList) -> Published:
         path = self._path(before)
-        self._write_file(path, made.der)
+        self._write_file(path, before, made.der)
         return Published(
             authority.name,
             before.issuer_key_id,
@@ -199,9 +199,18 @@ class Publication:
             path,
         )
 
-    def _write_file(self, path: Path, der: bytes) -> None:
+    def _write_file(self, path: Path, state: ListState, der: bytes) -> None:
+        """Until the file is what the database has: whoever writes last has looked after writing.
+
+        Without that look, one who read the list before another signed a newer one would put the old over the new.
+        """
         disk.make_folder(path.parent)
-        disk.write_file(path, der, mode=disk.PUBLIC)
+        while True:
+            disk.write_file(path, der, mode=disk.PUBLIC)
+            newest = self.lists.get(state.issuer_key_id, state.partition)
+            if newest is None or newest.sha256 == hashlib.sha256(der).hexdigest():
+                return
+            der = self.lists.der(state.issuer_key_id, state.partition) or b""
 
     def _path(self, state: ListState) -> Path:
         return self._folder / state.issuer_key_id / list_name(state.partition)
