@@ -78,10 +78,22 @@ def test_remove_asks_and_without_an_answer_removes_nothing(edge: Edge) -> None:
     assert asked.returncode == 1
     assert asked.stdout == ""
     assert "nothing was changed" in asked.stderr
+    assert edge.json("device", "remove", "stays", "--dry-run") == {"device_id": "stays", "removed": False}
     assert edge.json("device", "show", "stays")["enabled"] is True
-    assert edge.run("device", "remove", "stays", "--yes").returncode == 0
+    assert (edge.home / "devices" / "stays").exists()
+    assert edge.json("device", "remove", "stays", "--yes") == {"device_id": "stays", "removed": True}
     assert edge.run("device", "show", "stays").returncode == 3
     assert not (edge.home / "devices" / "stays").exists()
+
+
+def test_a_module_is_removed_when_that_was_agreed_to(edge: Edge) -> None:
+    edge.json("module", "add", "filter")
+    assert edge.run("module", "remove", "filter").returncode == 1
+    assert edge.run("module", "remove", "filter", "--dry-run").stdout == "would remove filter\n"
+    assert "filter" in {one["module_id"] for one in edge.json("module", "list")}
+    assert edge.json("module", "remove", "filter", "--yes") == {"module_id": "filter", "removed": True}
+    assert "filter" not in {one["module_id"] for one in edge.json("module", "list")}
+    assert edge.run("module", "remove", "filter", "--dry-run").returncode == 3
 
 
 def test_disable_of_an_unknown_device(edge: Edge) -> None:

@@ -183,6 +183,21 @@ def test_token_pulled_out_and_plugged_in(soft_hsm: SoftHsm) -> None:
     check(key)
 
 
+def test_a_key_is_not_destroyed_in_a_token_that_is_away(soft_hsm: SoftHsm) -> None:
+    """generate, pull out, delete -> KeyUnavailable; plug in -> the key is there, and is destroyed for good."""
+    reference = soft_hsm.reference("root")
+    check(generate_key(reference, P256))
+    store = key_store_for(reference)
+    soft_hsm.pull_out()
+    with pytest.raises(KeyUnavailable):
+        store.delete(reference)
+    soft_hsm.plug_in()
+    assert store.exists(reference)
+    for _ in range(2):
+        store.delete(reference)
+        assert not store.exists(reference)
+
+
 def test_key_replaced_while_the_token_was_away(soft_hsm: SoftHsm) -> None:
     """Another key under the same name -> the old handle does not sign with it."""
     reference = soft_hsm.reference("root")

@@ -132,6 +132,25 @@ async def test_a_failure_leaves_the_old_one_and_is_tried_again_in_its_time(
     assert (record.done, record.failed) == (1, 1)
 
 
+async def test_what_failed_before_its_time_is_not_warned_of_for_ever(
+    standing: Standing, rotation: Rotation, loop: RenewalLoop, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's `rotate hub` fails, and the certificate is good for weeks: told for a retry's time, then no more."""
+
+    def fail(_pair: object) -> None:
+        raise StoreError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(standing.hub, "prove", fail)
+        with pytest.raises(StoreError):
+            await rotation.rotate("hub")
+    await loop.turn()
+    assert "the disk is full" in standing.journal.failures()["hub_server"].reason
+    clock.forward(timedelta(hours=30))
+    await loop.turn()
+    assert standing.journal.failures() == {}
+
+
 async def test_a_clock_that_was_set_back_does_not_hold_up_a_retry(
     standing: Standing, loop: RenewalLoop, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,6 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 enrolment_argument = click.argument("enrolment_id", metavar="ID")
 group_option = click.option("--group", is_flag=True, help="ID is a group's.")
 etag_option = click.option("--etag", metavar="ETAG", help="Only if this is still its version.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")
 
 
 def policy_options(command: Command) -> Command:

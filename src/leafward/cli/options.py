@@ -39,6 +39,11 @@ def yes_option(command: Command) -> Command:
     return click.option("--yes", is_flag=True, help="Do not ask.")(command)
 
 
+def dry_run_option(command: Command) -> Command:
+    """`--dry-run`: show what would be destroyed, and destroy nothing."""
+    return click.option("--dry-run", is_flag=True, help="Show what would happen; change nothing.")(command)
+
+
 def listen_options(command: Command) -> Command:
     """`--bind`, `--mqtt-port` and `--https-port`: where the hub listens."""
     for option in (

@@ -44,6 +44,14 @@ def say_json(value: Mapping[str, object] | list[object]) -> None:
     say(json.dumps(value))
 
 
+def say_removed(name: str, facts: Mapping[str, object], *, dry_run: bool, as_json: bool) -> None:
+    """What a command that destroys has done, or with `dry_run` would do. `facts` names it for programs."""
+    if as_json:
+        say_json({**facts, "removed": not dry_run})
+    else:
+        say(f"would remove {name}" if dry_run else f"removed {name}")
+
+
 def agree(question: str) -> None:
     """Asks on standard error before something is destroyed. Exits with 1 unless the answer is yes."""
     try:

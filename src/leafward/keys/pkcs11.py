@@ -1,5 +1,6 @@
 """Keys in a PKCS#11 token: made in it, never out of it. `pkcs11:token=maker;object=root?pin-source=file:/etc/pin`."""
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -85,9 +86,13 @@ class Pkcs11KeyStore:
         return True
 
     def delete(self, reference: KeyReference) -> None:
-        """See `KeyStore.delete`. Destroys the private key and the public half beside it."""
+        """See `KeyStore.delete`. Destroys the private key and the public half beside it.
+
+        A token that is away shows itself as an empty one: that a key is gone is believed after a second look.
+        """
         uri = Pkcs11Uri.parse(reference)
-        token_of(uri).run(lambda session: destroy(session, uri), uri, in_use())
+        with suppress(NotFound):
+            token_of(uri).run(lambda session: destroy(session, uri), uri, in_use())
 
 
 class _TokenSigner:

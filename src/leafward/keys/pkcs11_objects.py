@@ -135,8 +135,8 @@ def attribute_of(key: Any, attribute: Attribute) -> Any:
 
 
 def destroy(session: Any, uri: Pkcs11Uri) -> None:
-    """Destroys all that answer to a reference, with their public halves."""
-    for private in private_keys(session, uri):
+    """Destroys all that answer to a reference, with their public halves. Raises `NotFound` where there is none."""
+    for private in some_private_keys(session, uri):
         _destroy_pair(session, private)
 
 

@@ -98,13 +98,24 @@ class RenewalLoop:
         """Renews from a level down if it is due, unless it failed only just now."""
         standing, role = self._standing, ROLES[level]
         reason = due()
-        if reason is None or not standing.journal.of(role).may_try(standing.time.now()):
+        if not standing.journal.of(role).may_try(standing.time.now()):
+            return
+        if reason is None:
+            self._forget_failure(level)
             return
         with contextlib.suppress(LeafwardError):
             await self._rotation.renew(level, reason)
             if due() is not None:
                 # The maker gave one that ends no later. Asking again at once would get the same.
                 self._postpone(role)
+
+    def _forget_failure(self, level: Level) -> None:
+        """What was tried before its time, failed, and is not due either: there is nothing to warn of any more.
+
+        A device CA from files is left out: that a person's new files are refused is said until they are mended.
+        """
+        if level != "device" or self._standing.source.enrolment is not None:
+            self._standing.journal.of(ROLES[level]).last_failure = None
 
     async def _look_at_device_ca(self) -> None:
         reread, self._reread = self._reread, False

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 from leafward.errors import EncodingError
 from leafward.pki.key_types import PRIVATE_KEY_CLASSES, PrivateKey
@@ -25,6 +25,7 @@ from leafward.pki.pem import (
     write_block,
 )
 
+_SEQUENCE = 0x30
 _ENCRYPTED = "ENCRYPTED PRIVATE KEY"
 # What the library raises for bytes that are no certificate, request or list; the last is no ValueError.
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -68,6 +69,8 @@ def load_pkcs7(data: bytes) -> list[x509.Certificate]:
 
     A DER bundle is a set: its order means nothing (`Chain.ordered` restores one). Raises `EncodingError`.
     """
+    from cryptography.hazmat.primitives.serialization import pkcs7  # noqa: PLC0415 - brings a library of mail along
+
     if looks_like_pem(data):
         blocks = read_blocks(data)
         if len(blocks) != 1 or blocks[0].label not in ("PKCS7", "CMS"):
@@ -157,7 +160,7 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
     try:
         return x509.load_der_x509_csr(data)
     except _UNREADABLE as error:
-        why = "there are no bytes" if not data.strip() else str(error) or None
+        why = _not_der(data, str(error))
         hint = "make it again with the key it is for: openssl req -new -key KEY -out REQUEST"
         raise EncodingError("the certificate request does not decode", why=why, hint=hint) from error
 
@@ -185,9 +188,23 @@ def _certificate(der: bytes, where: str) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
     except _UNREADABLE as error:
-        why = "there are no bytes" if not der.strip() else str(error).strip() or None
+        why = _not_der(der, str(error))
         hint = "a certificate file is PEM (-----BEGIN CERTIFICATE-----) or DER"
         raise EncodingError(f"no certificate in {where}", why=why, hint=hint) from error
+
+
+def _not_der(der: bytes, said: str) -> str:
+    """Why bytes are no certificate, for who has never seen ASN.1. X.690: all of it is one SEQUENCE, 0x30."""
+    if not der.strip():
+        return "there are no bytes"
+    if der[0] != _SEQUENCE:
+        return f"expected PEM, or DER that begins with the byte 0x30; got 0x{der[0]:02x}"
+    if "ShortData" in said:
+        return "it is cut off: it says of itself that it is longer"
+    if "ExtraData" in said:
+        return "there are bytes after its end"
+    # The parser's own names for what it met tell a programmer where, and nobody else anything.
+    return "its ASN.1 does not decode" if "ParseError" in said else said.strip() or "it does not decode"
 
 
 def _wrong_object(block: Block, expected: str) -> EncodingError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from leafward.cli import module_twin, voice
-from leafward.cli.options import home_option, json_option, yes_option
+from leafward.cli.options import dry_run_option, home_option, json_option, yes_option
 from leafward.cli.service import system_clock
 from leafward.errors import NotFound
 from leafward.store.home import Home
@@ -73,18 +73,21 @@ def list_modules(home: Home, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @yes_option
+@dry_run_option
+@json_option
 @home_option
-def remove(name: str, yes: bool, home: Home) -> None:
+def remove(name: str, *, yes: bool, dry_run: bool, as_json: bool, home: Home) -> None:
     """Removes a module; it cannot sign or connect any more."""
     modules = _modules(home)
     try:
         modules.get(name)
-        if not yes:
-            voice.agree(f"Remove the module {name!r}?")
-        modules.remove(name)
+        if not dry_run:
+            if not yes:
+                voice.agree(f"Remove the module {name!r}?")
+            modules.remove(name)
     finally:
         modules.close()
-    voice.say(f"removed {name}")
+    voice.say_removed(name, {"module_id": name}, dry_run=dry_run, as_json=as_json)
 
 
 @command.command(context_settings={"ignore_unknown_options": True})

@@ -3,8 +3,8 @@
 import click
 
 from leafward.cli import voice
-from leafward.cli.enrolment_options import dry_run_option, enrolment_argument, etag_option, group_option, opened
-from leafward.cli.options import home_option, yes_option
+from leafward.cli.enrolment_options import enrolment_argument, etag_option, group_option, opened
+from leafward.cli.options import dry_run_option, home_option, yes_option
 from leafward.store.home import Home
 
 
