@@ -11,6 +11,8 @@ from tests.authority.lot_line import csr, json_line, pem
 from tests.edge import leafward, leafward_json
 from tests.oracles import tlog_reader
 
+JOINED = ("certificate", "old_with_new", "new_with_old")
+
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -101,6 +103,31 @@ def key_of_another(maker: Path) -> str:
     """The key of another maker's log."""
     leafward_json("ca", "init", "--cn", "Other", home=maker / "other")
     return str(leafward_json("ca", "log", "key", home=maker / "other")["key"])
+
+
+def test_proofs_of_what_joins_two_roots(maker: Path) -> None:
+    """root -> (rollover) root 2, old with new, new with old; a root of a ceremony cross-signs Factory CA."""
+    key, proofs = key_of(maker), maker / "joined"
+    rolled = issue(maker, "rollover", "root", "--proofs")
+    pairs = {Path(rolled[f"{label}_proof"]): Path(rolled[label]) for label in JOINED}
+    issue(maker, "ceremony", "root", "--cn", "Other Root", "--by", "Ada", "--proof", proofs / "other")
+    pairs[proofs / "other"] = maker / "home" / "maker" / "authorities" / "other-root" / "certificate.pem"
+    issue(
+        maker,
+        "cross-sign",
+        "factory-ca",
+        "--by",
+        "other-root",
+        "--out",
+        maker / "cross.pem",
+        "--proof",
+        proofs / "cross",
+    )
+    pairs[proofs / "cross"] = maker / "cross.pem"
+    for proof, certificate in pairs.items():
+        code, said = verify(maker, certificate, proof, key)
+        assert code == 0, said
+        tlog_reader.check_proof(proof.read_text(), key)
 
 
 def test_a_proof_that_cannot_be_had_now(maker: Path) -> None:

@@ -6,8 +6,8 @@ import click
 
 from leafward.cli import voice
 from leafward.cli.ca_limits import asked_lifetime
-from leafward.cli.ca_options import days_option, passphrase_option
-from leafward.cli.ca_output import open_issuance, show_chain, show_facts
+from leafward.cli.ca_options import days_option, passphrase_option, proof_option
+from leafward.cli.ca_output import open_issuance, proved, show_chain, show_facts
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
 from leafward.store.home import Home
@@ -21,6 +21,7 @@ from leafward.store.home import Home
 @click.option("--intermediates-below", type=click.IntRange(0, 8), help="Less room below it than NAME has.")
 @passphrase_option
 @days_option
+@proof_option
 @home_option
 @json_option
 def command(
@@ -31,6 +32,7 @@ def command(
     out: Path | None,
     intermediates_below: int | None,
     days: int | None,
+    proof: Path | None,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -67,4 +69,5 @@ def command(
     )
     if path is not None:
         disk.write_file(path, chain.to_pem(), mode=disk.PUBLIC)
-    show_chain(chain, {"name": authority.name, "certificate": str(path) if path else None}, as_json)
+    facts = {"name": authority.name, "certificate": str(path) if path else None}
+    show_chain(chain, {**facts, **proved(issuance, chain, proof)}, as_json)

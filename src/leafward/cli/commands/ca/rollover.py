@@ -5,7 +5,7 @@ import click
 from leafward.cli import voice
 from leafward.cli.ca_limits import asked_lifetime, forever_option
 from leafward.cli.ca_options import days_option, encrypt_options, key_at_option
-from leafward.cli.ca_output import open_issuance, show_chain
+from leafward.cli.ca_output import open_issuance, proved, show_chain
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
 from leafward.keys.key_reference import KeyReference
@@ -19,6 +19,9 @@ from leafward.store.home import Home
 @encrypt_options
 @days_option
 @forever_option
+@click.option(
+    "--proofs", is_flag=True, help="Beside each certificate the proof that it is in the log: NAME.tlog-proof."
+)
 @home_option
 @json_option
 def command(
@@ -28,6 +31,7 @@ def command(
     key_at: KeyReference | None,
     days: int | None,
     forever: bool,
+    proofs: bool,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -45,15 +49,14 @@ def command(
     lifetime = asked_lifetime(days, forever)
     made = roll_over(issuance, old, kind, now=system_clock(), lifetime=lifetime, at=key_at)
     folder = issuance.authorities.folder / made.root.name
-    show_chain(
-        made.root.chain,
-        {
-            "name": made.root.name,
-            "certificate": str(folder / "certificate.pem"),
-            "old_with_new": str(folder / "rollover" / "old-with-new.pem"),
-            "new_with_old": str(folder / "rollover" / "new-with-old.pem"),
-        },
-        as_json,
-    )
+    chains = {
+        "certificate": (made.root.chain, folder / "certificate.pem"),
+        "old_with_new": (made.old_with_new, folder / "rollover" / "old-with-new.pem"),
+        "new_with_old": (made.new_with_old, folder / "rollover" / "new-with-old.pem"),
+    }
+    facts = {"name": made.root.name, **{label: str(path) for label, (_, path) in chains.items()}}
+    for label, (chain, path) in chains.items() if proofs else ():
+        facts |= proved(issuance, chain, path.with_suffix(".tlog-proof"), f"{label}_proof")
+    show_chain(made.root.chain, facts, as_json)
     if not as_json:
         voice.hint(f'leafward ca intermediate "Example Factory CA 2" --issuer {made.root.name}')

@@ -6,8 +6,8 @@ import click
 
 from leafward.cli.ca_ceremony import STICK, people_option
 from leafward.cli.ca_limits import asked_lifetime, forever_option
-from leafward.cli.ca_options import days_option, encrypt_options, key_at_option, key_option
-from leafward.cli.ca_output import open_issuance, show_chain
+from leafward.cli.ca_options import days_option, encrypt_options, key_at_option, key_option, proof_option
+from leafward.cli.ca_output import open_issuance, proved, show_chain
 from leafward.cli.options import home_option, json_option
 from leafward.cli.service import system_clock
 from leafward.keys.key_reference import KeyReference
@@ -23,6 +23,7 @@ from leafward.store.home import Home
 @encrypt_options
 @days_option
 @forever_option
+@proof_option
 @home_option
 @json_option
 def command(
@@ -34,6 +35,7 @@ def command(
     key_at: KeyReference | None,
     days: int | None,
     forever: bool,
+    proof: Path | None,
     home: Home,
     as_json: bool,
 ) -> None:
@@ -47,4 +49,4 @@ def command(
     files = {"root.pem": made.chain.to_pem(), **ceremony.log_key_file(issuance)}
     copies = ceremony.copy_to_stick(stick, files, transcript) if stick else []
     facts = {"name": made.name, "transcript": str(transcript), "stick": ", ".join(map(str, copies)) or None}
-    show_chain(made.chain, facts, as_json)
+    show_chain(made.chain, {**facts, **proved(issuance, made.chain, proof)}, as_json)
