@@ -6,7 +6,7 @@ EST: simpleenroll over one kept-alive mutual-TLS connection, each certificate du
 answer leaves. cfssl (Debian's golang-cfssl): /api/v1/cfssl/sign over one kept-alive plain HTTP connection, nothing
 stored. Both issue for P-256 keys by a P-256 CA, and check the request's signature. Rounds alternate, so that whatever
 else the machine does hits both. The figure is the server's CPU time a certificate, by the kernel's own account of its
-threads; the ratio is to be at most 1.
+threads; the ratio is to be at most 1. It is not (docs/est.md says where the time goes).
 """
 
 import argparse

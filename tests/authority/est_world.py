@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +22,7 @@ from leafward.authority.est_accounts import new_account
 from leafward.authority.est_settings import EstTable
 from leafward.authority.issuance import Issuance
 from leafward.authority.serve import ServeOptions, Serving, run_authority
+from leafward.authority.serve_routes import Route
 from leafward.pki.chain import Chain
 from leafward.pki.encoding import private_key_to_pem
 from leafward.pki.key_types import parse_key_type
@@ -134,7 +134,7 @@ class Maker:
         self,
         settings: EstTable | None = None,
         *,
-        published: Sequence[web.RouteDef] = (),
+        published: Sequence[Route] = (),
         names: Sequence[str] = ("localhost",),
     ) -> AsyncIterator["Server"]:
         """The server, until the block ends; then it must stop by itself."""

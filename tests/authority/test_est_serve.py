@@ -3,23 +3,24 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from leafward.authority import est_server
-from leafward.authority.connection_guard import ConnectionGuard
+from leafward.authority import serve
+from leafward.authority.connection_guard import Limits
 from leafward.authority.est_labels import Labels
 from leafward.authority.est_settings import EstTable, read_est
 from leafward.authority.ledger import Ledger
 from leafward.authority.rollover import roll_over
 from leafward.authority.serve import ServeOptions, run_authority
 from leafward.authority.serve_certificate import ServeCertificate
+from leafward.authority.serve_http import Answer, Request
+from leafward.authority.serve_routes import Route
 from leafward.errors import Busy, NotFound, SettingsError
 from leafward.pki.names import parse_host
 from leafward.wire.est.targets import Operation
@@ -86,10 +87,11 @@ async def test_two_servers_on_one_folder(maker: Maker) -> None:
 
 
 async def test_what_is_published_is_served_over_http_and_nothing_else(maker: Maker) -> None:
-    async def crl(_request: web.Request) -> web.Response:
-        return web.Response(body=b"crl", content_type="application/pkix-crl")
+    async def crl(_request: Request, _: Mapping[str, str]) -> Answer:
+        return Answer(200, b"crl", {"Content-Type": "application/pkix-crl"})
 
-    async with maker.serving(published=[web.get("/crl/factory.crl", crl)]) as server, aiohttp.ClientSession() as http:
+    route = Route("GET", r"/crl/factory\.crl", crl)
+    async with maker.serving(published=[route]) as server, aiohttp.ClientSession() as http:
         assert server.facts.http_port is not None
         plain = f"http://127.0.0.1:{server.facts.http_port}"
         async with http.get(f"{plain}/crl/factory.crl") as answer:
@@ -180,7 +182,7 @@ async def test_a_stop_answers_what_is_being_answered(maker: Maker, monkeypatch: 
 
 
 async def test_who_asks_nothing_is_cut_off(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ConnectionGuard.__init__.__kwdefaults__, "timeout", 0.05)
+    monkeypatch.setattr(serve, "LIMITS", Limits(request=0.05))
     async with maker.serving() as server:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", server.facts.port, ssl=server.tls(), server_hostname="localhost"
@@ -191,7 +193,7 @@ async def test_who_asks_nothing_is_cut_off(maker: Maker, monkeypatch: pytest.Mon
 
 
 async def test_a_body_that_dribbles_is_not_waited_for(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(est_server, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(serve, "LIMITS", Limits(body=0.05))
     identity = maker.hold("pump-7", "device_identity")
     async with maker.serving() as server:
         reader, writer = await asyncio.open_connection(
@@ -204,7 +206,7 @@ async def test_a_body_that_dribbles_is_not_waited_for(maker: Maker, monkeypatch:
 
 
 async def test_one_connection_too_many(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ConnectionGuard.__init__.__kwdefaults__, "most", 1)
+    monkeypatch.setattr(serve, "LIMITS", Limits(most=1))
     async with maker.serving() as server, server.client() as client:
         assert (await client.get(Operation.CA_CERTIFICATES)).status == 200
         with pytest.raises((aiohttp.ClientError, ConnectionError)):

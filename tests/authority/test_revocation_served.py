@@ -15,18 +15,22 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from leafward.authority import revocation_service
+from leafward.authority.connection_guard import ConnectionGuard, Limits
 from leafward.authority.ocsp_answers import OcspAnswers
 from leafward.authority.revocation_routes import MAX_LIST_AGE
 from leafward.authority.revocation_service import RevocationService
+from leafward.authority.serve_connection import HttpConnection
+from leafward.authority.serve_http import Writer
+from leafward.authority.serve_routes import Routes
 from leafward.errors import Busy, KeyUnavailable, RuleViolation
 from leafward.pki.chain import Chain, fingerprint
+from leafward.wire.est.bodies import MAX_REQUEST_BODY
 from tests.authority.revocation_world import DAY, HOUR, PUBLISHED, World
 
 GOOD, REVOKED = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED
@@ -70,18 +74,17 @@ def question(chain: Chain, algorithm: hashes.HashAlgorithm | None = None) -> byt
 @asynccontextmanager
 async def serving(world: World) -> AsyncIterator[Served]:
     async with RevocationService(world.issuance, lambda: world.now) as service:
-        application = web.Application()
-        application.add_routes(service.routes())
-        runner = web.AppRunner(application)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
+        guard, writer, routes = ConnectionGuard(Limits()), Writer(), Routes(service.routes())
+        listening = await asyncio.get_running_loop().create_server(
+            lambda: HttpConnection(routes, guard, writer, MAX_REQUEST_BODY), "127.0.0.1", 0
+        )
+        host, port = listening.sockets[0].getsockname()[:2]
         try:
             async with aiohttp.ClientSession() as http:
                 yield Served(world, service, http, f"http://{host}:{port}")
         finally:
-            await runner.cleanup()
+            listening.close()
+            await guard.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What plain topics keep: all of one change or nothing, and what was read back is what was written."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,18 @@ def test_no_changes() -> None:
     """There is nothing to write where nothing is in it."""
     assert not Changes()
     assert Changes(done_waiting=[1])
+
+
+def test_a_database_of_an_earlier_version(tmp_path: Path) -> None:
+    """It gets the table of packet ids, and keeps what it has."""
+    path = tmp_path / "plain.db"
+    with PlainMessageStore.open(path) as store:
+        store.write(Changes(messages=[message(1)]))
+    with sqlite3.connect(path) as connection:
+        connection.executescript("DROP TABLE received; UPDATE schema_version SET version = 1")
+    connection.close()
+    with PlainMessageStore.open(path) as store:
+        assert store.received() == []
+        store.write(Changes(received={("a", 7): True, ("b", 8): False}))
+        assert store.received() == [("a", 7)]
+        assert store.messages() == {1: message(1)}

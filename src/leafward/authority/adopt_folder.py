@@ -28,6 +28,7 @@ MOST_FILES = 200_000
 LARGEST_FILE, LARGEST_INDEX = 1 << 20, 1 << 27
 _INDEX = "index.txt"
 _DER_SUFFIXES = (".cer", ".crt", ".der")
+_PKCS12_SUFFIXES = (".pfx", ".p12")
 _KEY = re.compile(rb"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?-----END \1-----", re.DOTALL)
 # OpenSSL's words in an index that say when a key was lost, beside the reason.
 _KEY_TIMES = {"keytime": "keyCompromise", "cakeytime": "cACompromise", "holdinstruction": "certificateHold"}
@@ -43,10 +44,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A private key in PEM as it stands in a file."""
+    """A private key in PEM as it stands in a file; out of a PKCS#12 file plain, with the password that it was under.
+
+    `was_known`: that was the convenience scripts' own.
+    """
 
     path: Path
     pem: bytes = field(repr=False)
+    secret: str | None = field(default=None, repr=False)
+    was_known: bool = False
 
     @property
     def encrypted(self) -> bool:
@@ -67,7 +73,10 @@ class RevokedLine:
 
 @dataclass
 class FoundFolder:
-    """Everything that was found. `paths` has the files of each certificate, by its fingerprint; the first counts."""
+    """Everything that was found. `paths` has the files of each certificate, by its fingerprint; the first counts.
+
+    `stores` are PKCS#12 files, for `adopt_pkcs12`.
+    """
 
     root: Path
     certificates: dict[str, x509.Certificate] = field(default_factory=dict)
@@ -76,6 +85,17 @@ class FoundFolder:
     crls: list[tuple[Path, x509.CertificateRevocationList]] = field(default_factory=list)
     revoked: list[RevokedLine] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    stores: list[Path] = field(default_factory=list)
+
+    def add(self, path: Path, certificate: x509.Certificate) -> None:
+        """One more certificate, or one more file of it. Raises `EncodingError` for one that cannot be read."""
+        if why := unreadable(certificate):
+            raise EncodingError("a certificate cannot be read", why=why)
+        digest = fingerprint(certificate)
+        self.certificates.setdefault(digest, certificate)
+        paths = self.paths.setdefault(digest, [])
+        if path not in paths:
+            paths.append(path)
 
     @property
     def duplicates(self) -> int:
@@ -123,8 +143,10 @@ def _read(path: Path, found: FoundFolder) -> None:
     data = disk.read_file(path, limit=LARGEST_FILE)
     if looks_like_pem(data):
         _read_pem(path, data, found)
+    elif path.suffix.lower() in _PKCS12_SUFFIXES and data[:1] == b"\x30":
+        found.stores.append(path)
     elif path.suffix.lower() in _DER_SUFFIXES and data[:1] == b"\x30":
-        _add(path, load_certificate(data), found)
+        found.add(path, load_certificate(data))
 
 
 def _read_pem(path: Path, data: bytes, found: FoundFolder) -> None:
@@ -132,7 +154,7 @@ def _read_pem(path: Path, data: bytes, found: FoundFolder) -> None:
     keys = [match.group(0) + b"\n" for match in _KEY.finditer(data)]
     for block in read_blocks(data):
         if block.label in CERTIFICATE_LABELS:
-            _add(path, load_certificate(write_block("CERTIFICATE", block.data)), found)
+            found.add(path, load_certificate(write_block("CERTIFICATE", block.data)))
         elif block.label in PRIVATE_KEY_LABELS:
             found.keys.append(FoundKey(path, keys.pop(0)))
         elif block.label == "X509 CRL":
@@ -144,16 +166,6 @@ def _read_pem(path: Path, data: bytes, found: FoundFolder) -> None:
 def _is_foreign(block: Block) -> bool:
     """Requests and parameters belong into such a folder, and nothing is made of them."""
     return "REQUEST" not in block.label and "PARAMETERS" not in block.label
-
-
-def _add(path: Path, certificate: x509.Certificate, found: FoundFolder) -> None:
-    if why := unreadable(certificate):
-        raise EncodingError("a certificate cannot be read", why=why)
-    digest = fingerprint(certificate)
-    found.certificates.setdefault(digest, certificate)
-    paths = found.paths.setdefault(digest, [])
-    if path not in paths:
-        paths.append(path)
 
 
 def _index_lines(path: Path, data: bytes, found: FoundFolder) -> Iterator[RevokedLine]:

@@ -76,7 +76,7 @@ def find_keys(plan: Plan, passphrases: Passphrases, files: Mapping[Path, Path], 
 
 def _open(key: FoundKey, passphrases: Passphrases, files: Mapping[Path, Path], new: str | None) -> OpenedKey:
     if not key.encrypted:
-        return OpenedKey(key.path, load_private_key(key.pem), new)
+        return OpenedKey(key.path, load_private_key(key.pem), new or key.secret, was_known=key.was_known)
     try:
         return OpenedKey(key.path, load_private_key(key.pem, KNOWN_PASSWORD.encode()), new, was_known=True)
     except EncodingError:

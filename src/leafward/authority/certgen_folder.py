@@ -5,7 +5,6 @@ the next run, and what is complete is never overwritten unless that was said.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +121,8 @@ class Folder:
 
     def clear(self) -> None:
         """Removes the hierarchy and all that it issued, the root's certificate first."""
+        import shutil  # noqa: PLC0415 - only here, and it brings three compressors along
+
         disk.remove_file(next(self.authorities()).certificate)
         for path in self.contents():
             with disk.told(f"cannot remove {path}"):

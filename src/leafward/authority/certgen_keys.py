@@ -36,9 +36,8 @@ class KeyMaker:
 
         Where others want the processors too, racers would only take turns with each other.
         """
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0
-        return cls(max(processors - busy, 1) if processors > 1 else 0)
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(max(processors - _running_now(), 1) if processors > 1 else 0)
 
     def expect(self, key_type: str, count: int = 1) -> None:
         """Says that `count` keys of a kind will be asked for: the search begins. Nothing to wait for with EC keys."""
@@ -99,6 +98,18 @@ class KeyMaker:
             os.kill(process, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process, 0)
+
+
+def _running_now() -> int:
+    """How many other processes want a processor at this moment, where the system says so.
+
+    Its average load would count what ended a minute ago: a second run of certgen would find nothing idle.
+    """
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            return int(file.read().split()[3].partition(b"/")[0]) - 1
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _search(key_type: str, writing: int) -> None:

@@ -1,95 +1,93 @@
-"""Bounds on the authority's connections: aiohttp waits for a request's header for ever, and counts nothing.
+"""Bounds on the authority's connections: so many and no more, and each must bring a whole request in time.
 
-A guard stands between a connection and aiohttp's own protocol. There are so many connections and no more, and each must
-bring a whole request in time; who only holds one is cut off.
+Who only holds a connection is cut off. Deadlines are looked at once in a while for all connections together: a timer
+set and taken back for each request costs more than reading it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
-from aiohttp import web
+NEVER = float("inf")
+# How often deadlines are looked at, in seconds; with shorter times more often.
+_SWEEP_SECONDS = 1.0
 
-MOST_CONNECTIONS = 2000
-# Seconds from the handshake, or the last answer, to a whole request. A device behind a slow radio needs some ten.
-REQUEST_TIMEOUT = 75.0
 
-Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds. A device behind a slow radio needs some ten for a request."""
+
+    most: int = 2000
+    handshake: float = 30.0
+    request: float = 75.0  # from the handshake, or the last answer, to a whole request
+    body: float = 30.0  # from a request's head to its body
+    stall: float = 10.0  # a client that takes nothing of its answer
+    goodbye: float = 2.0  # from our last byte to the client's
+
+    @property
+    def sweep(self) -> float:
+        """How often to look."""
+        return min(_SWEEP_SECONDS, *(time / 2 for time in (self.handshake, self.request, self.body, self.goodbye)))
+
+
+class Guarded(Protocol):
+    """A connection. `deadline` is in the loop's time."""
+
+    deadline: float
+
+    def overdue(self, now: float) -> None:
+        """The deadline has passed: end the connection, or set another."""
+
+    def abort(self) -> None:
+        """Closes it at once."""
+
+    def finish(self) -> None:
+        """Closes it when what is being answered is answered."""
 
 
 class ConnectionGuard:
     """The open connections of a listener. Its loop's thread only."""
 
-    def __init__(self, *, most: int = MOST_CONNECTIONS, timeout: float = REQUEST_TIMEOUT) -> None:
-        self.most = most
-        self._timeout = timeout
-        self._timers: dict[object, asyncio.TimerHandle | None] = {}
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._open: set[Guarded] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._none_left = asyncio.Event()
 
-    def guarded(self, protocol: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
-        """A factory of the same protocols, each behind the guard."""
-        return lambda: _Guarded(protocol(), self)
+    def opened(self, connection: Guarded) -> bool:
+        """A connection stands; False for one too many, which is to be closed at once."""
+        if len(self._open) >= self.limits.most:
+            return False
+        self._open.add(connection)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.limits.sweep, self._sweep)
+        return True
 
-    def watched(self, handler: Handle) -> Handle:
-        """The same handler; while it answers, its connection's clock stands still."""
-
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            transport = request.transport
-            self._stop(transport)
-            try:
-                return await handler(request)
-            finally:
-                self._start(transport)
-
-        return handle
-
-    def opened(self, transport: Any) -> None:
-        """A connection stands; one too many is closed at once."""
-        self._timers[transport] = None
-        self._start(transport)
-        if len(self._timers) > self.most:
-            transport.abort()
-
-    def closed(self, transport: object) -> None:
+    def closed(self, connection: Guarded) -> None:
         """It is gone."""
-        self._stop(transport)
-        self._timers.pop(transport, None)
+        self._open.discard(connection)
+        if not self._open:
+            self._none_left.set()
 
-    def _start(self, transport: Any) -> None:
-        if transport in self._timers:
-            self._timers[transport] = asyncio.get_running_loop().call_later(self._timeout, transport.abort)
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for connection in [one for one in self._open if one.deadline <= now]:
+            connection.overdue(now)
+        self._timer = self._loop.call_later(self.limits.sweep, self._sweep) if self._open else None
 
-    def _stop(self, transport: object) -> None:
-        if (timer := self._timers.get(transport)) is not None:
-            timer.cancel()
-
-
-class _Guarded(asyncio.Protocol):
-    """Passes a transport's events on to `inner`."""
-
-    __slots__ = ("_guard", "_inner", "_transport")
-
-    def __init__(self, inner: asyncio.Protocol, guard: ConnectionGuard) -> None:
-        self._inner = inner
-        self._guard = guard
-        self._transport: Any = None
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._inner.connection_made(transport)
-        self._guard.opened(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._guard.closed(self._transport)
-        self._inner.connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received()
-
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
+    async def close(self) -> None:
+        """Ends idle connections at once; those that are being answered get a moment."""
+        self._none_left.clear()
+        for connection in list(self._open):
+            connection.finish()
+        if self._open:
+            try:
+                async with asyncio.timeout(self.limits.goodbye):
+                    await self._none_left.wait()
+            except TimeoutError:
+                for connection in list(self._open):
+                    connection.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -13,8 +13,7 @@ Bodies are text for people. What went wrong on our side is in the log, not in th
 
 import logging
 
-from aiohttp import web
-
+from leafward.authority.serve_http import Answer, text_answer
 from leafward.errors import (
     AccessDenied,
     AlreadyExists,
@@ -63,30 +62,25 @@ _HELD = "present the certificate to be renewed, or have the maker revoke it firs
 _NOT_NOW = "the authority cannot sign at the moment: repeat the same request later"
 
 
-def answer(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    """An answer for people."""
-    return web.Response(status=status, text=f"{text}\n", content_type="text/plain", charset="utf-8", headers=headers)
-
-
-def refusal(error: LeafwardError, retry_after: int) -> web.Response:
+def refusal(error: LeafwardError, retry_after: int) -> Answer:
     """The answer to a request that failed. `retry_after`: seconds."""
     status = _status_of(error)
     later = {"Retry-After": str(retry_after)}
     if status == 202:
         logger.warning("cannot sign: %s", error)
-        return answer(status, _NOT_NOW, later)
+        return text_answer(status, _NOT_NOW, later)
     if status >= 500:
         logger.error("a request failed: %s", error)
-        return answer(status, "the authority has a fault; its log says which", later if status == 503 else None)
+        return text_answer(status, "the authority has a fault; its log says which", later if status == 503 else None)
     if status == 409:
         # Its hint is for the maker's command line, and who holds the name is none of the device's business.
-        return answer(status, f"{error.what}\n{_HELD}")
-    return answer(status, words(error))
+        return text_answer(status, f"{error.what}\n{_HELD}")
+    return text_answer(status, words(error))
 
 
-def unauthorised(error: LeafwardError) -> web.Response:
+def unauthorised(error: LeafwardError) -> Answer:
     """401 with the other way in (RFC 7030 3.2.3)."""
-    return answer(401, words(error), {"WWW-Authenticate": REALM})
+    return text_answer(401, words(error), {"WWW-Authenticate": REALM})
 
 
 def words(error: LeafwardError) -> str:

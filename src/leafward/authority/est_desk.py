@@ -15,10 +15,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Self
 
 import sqlalchemy as sa
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.authority.est_clients import MAX_REMEMBERED, AccountClient, CertificateClient, refuse_revoked
 from leafward.authority.est_requests import (
@@ -43,13 +45,17 @@ MAX_BATCH = 64
 MAX_WAITING = 1000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Called once in the loop's thread, with the certificate in DER or why there is none.
+Done = Callable[["bytes | Exception"], None]
+
+
+@dataclass(slots=True, eq=False)
 class _Job:
     asked: Enrolment
-    answer: "asyncio.Future[x509.Certificate]"
+    done: Done
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Ruled:
     """Read and allowed; waits for its signature."""
 
@@ -59,7 +65,7 @@ class _Ruled:
     serial: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Made:
     """Signed; waits to be recorded."""
 
@@ -68,7 +74,7 @@ class _Made:
     issued: Issued
 
 
-Answers = list[tuple[_Job, "x509.Certificate | Exception"]]
+Answers = list[tuple[_Job, "bytes | Exception"]]
 
 
 class Desk:
@@ -90,21 +96,23 @@ class Desk:
         self._thread.start()
         return self
 
-    async def enrol(self, asked: Enrolment) -> x509.Certificate:
-        """The certificate, durable in the ledger.
+    def submit(self, asked: Enrolment, done: Done) -> None:
+        """Calls `done` with the certificate, durable in the ledger, or with why there is none.
 
-        Raises `InputError` for the request, `AccessDenied` where the client may not have it, `AlreadyExists` for a name
-        in use, `RuleViolation`, `KeyUnavailable` while the authority cannot sign, `StoreError` (`Busy` for a crowd).
+        That is an `InputError` for the request, `AccessDenied` where the client may not have it, `AlreadyExists` for a
+        name in use, `RuleViolation`, `KeyUnavailable` while the authority cannot sign, `StoreError`. Raises `Busy` for
+        a crowd.
         """
         if self._waiting >= MAX_WAITING:
             raise Busy("too many devices are waiting", why=f"got {self._waiting}", hint="try again later")
-        job = _Job(asked, self._loop.create_future())
         self._waiting += 1
-        self._queue.put(job)
-        try:
-            return await job.answer
-        finally:
-            self._waiting -= 1
+        self._queue.put(_Job(asked, done))
+
+    async def enrol(self, asked: Enrolment) -> bytes:
+        """The same, awaited: the certificate in DER. Raises what `submit` tells."""
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        self.submit(asked, partial(_set, answer))
+        return await answer
 
     async def close(self) -> None:
         """Finishes what is waiting, then ends the thread."""
@@ -121,7 +129,7 @@ class Desk:
             answers: Answers = []
             ruled = [one for job in batch if (one := self._rule(job, answers)) is not None]
             answers += self._record(self._sign(ruled, answers))
-            self._loop.call_soon_threadsafe(_settle, answers)
+            self._loop.call_soon_threadsafe(self._settle, answers)
 
     def _more(self, first: _Job) -> tuple[list[_Job], bool]:
         """Whoever else waits already, and whether the end was among them."""
@@ -143,19 +151,19 @@ class Desk:
         except Exception as error:
             answers.append((job, _noted(error)))
             return None
-        if isinstance(done, x509.Certificate):
+        if isinstance(done, bytes):
             answers.append((job, done))
             return None
         return done
 
-    def _read(self, job: _Job) -> "_Ruled | x509.Certificate":
+    def _read(self, job: _Job) -> "_Ruled | bytes":
         asked, now = job.asked, self._clock()
         request = self._reader.read(asked.der) if asked.made_key is None else request_for(asked.made_key, asked.der)
         ruling = rule(asked, request)
         if asked.renewal:
             check_renewal(asked, renewed_by(asked) or self._living(asked, ruling.name, now))
         if (issued := self._issued_before(asked, ruling, now)) is not None:
-            return issued
+            return issued.public_bytes(Encoding.DER)
         signer = self._signers.get(asked.label, now)
         if ruling.replaces and not signer.has_seen(ruling.name):
             self._refuse_other_spelling(asked, ruling.name, now)
@@ -224,7 +232,7 @@ class Desk:
         for one in made:
             self._remember(one)
             logger.info("issued %s %r, %s", one.issued.entry.kind, one.issued.entry.name, one.issued.entry.sha256)
-        return [(one.job, one.issued.certificate) for one in made]
+        return [(one.job, one.issued.entry.der) for one in made]
 
     def _remember(self, one: _Made) -> None:
         """For which key this client was given a certificate: the next request of one that is replaced is seldom a
@@ -247,7 +255,7 @@ class Desk:
 
         self._ledger.record(entries, replacing=replacing, also=also)
 
-    def _explain(self, one: _Made, error: Exception) -> "x509.Certificate | Exception":
+    def _explain(self, one: _Made, error: Exception) -> "bytes | Exception":
         """What to answer where the ledger refused one: for the same request again, what it was given before."""
         if not isinstance(error, AlreadyExists):
             return _noted(error)
@@ -255,7 +263,14 @@ class Desk:
             living = self._living(one.job.asked, one.ruling.name, self._clock())
         except LeafwardError:
             return error
-        return living if living is not None and has_key(living, one.ruling.request) else error
+        return living.public_bytes(Encoding.DER) if living and has_key(living, one.ruling.request) else error
+
+    # ---- on the loop's thread
+
+    def _settle(self, answers: Answers) -> None:
+        self._waiting -= len(answers)
+        for job, answer in answers:
+            job.done(answer)
 
 
 def _noted(error: Exception) -> Exception:
@@ -274,11 +289,10 @@ def _settle_account(connection: sa.Connection, one: _Made) -> None:
         spend(connection, client.account.name, one.issued.entry.sha256)
 
 
-def _settle(answers: Answers) -> None:
-    for job, answer in answers:
-        if job.answer.done():  # its connection is gone, and the handler with it
-            continue
-        if isinstance(answer, Exception):
-            job.answer.set_exception(answer)
-        else:
-            job.answer.set_result(answer)
+def _set(waiting: "asyncio.Future[bytes]", answer: "bytes | Exception") -> None:
+    if waiting.done():  # nobody waits any more
+        return
+    if isinstance(answer, Exception):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)

@@ -10,16 +10,18 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
-from aiohttp import web
 from cryptography import x509
 
 from leafward.authority.est_accounts import AccountDoor
-from leafward.authority.est_answers import DEVIATIONS_HEADER, answer, refusal, unauthorised
+from leafward.authority.est_answers import DEVIATIONS_HEADER, refusal, unauthorised
 from leafward.authority.est_clients import AccountClient, CertificateClient, CertificateDoor, Client
 from leafward.authority.est_desk import Desk
 from leafward.authority.est_labels import Label, Labels
 from leafward.authority.est_requests import Enrolment, is_linked_or_changed
+from leafward.authority.serve_http import Answer, Reply, Request, text_answer
+from leafward.authority.serve_routes import Tasks
 from leafward.errors import AccessDenied, EncodingError, LeafwardError
 from leafward.keys.generation import new_private_key
 from leafward.pki.encoding import private_key_to_pem
@@ -32,17 +34,16 @@ from leafward.wire.est.bodies import (
     CSR_ATTRIBUTES,
     TRANSFER_ENCODING,
     Received,
-    certificates_only,
+    certificates_only_of,
     encode_body,
     read_request,
 )
 from leafward.wire.est.key_delivery import KEY_AND_CERTIFICATE, encode_key_and_certificate
 from leafward.wire.est.targets import Operation, parse_target
+from leafward.wire.percent import percent_decoded
 from leafward.wire.tls.connection import TlsConnection
 
 logger = logging.getLogger(__name__)
-
-BODY_SECONDS = 30.0
 
 
 class EstServer:
@@ -64,60 +65,94 @@ class EstServer:
         self._desk = desk
         self._clock = clock
         self._retry_after = retry_after
+        self._tasks = Tasks()
 
     def replace(self, labels: Labels) -> None:
         """From the next request on, other labels; every client is judged anew."""
         self._labels = labels
         self._certificates.forget()
 
-    async def handle(self, request: web.BaseRequest) -> web.Response:
-        """Answers one request, whatever it is; see `est_answers` for the refusals."""
-        try:
-            return await self._answer(request)
-        except LeafwardError as error:
-            return refusal(error, self._retry_after)
-        except TimeoutError:
-            return answer(408, "the request did not come in time", {"Connection": "close"})
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answers one request, whatever it is; see `est_answers` for the refusals. A `serve_http.Handler`.
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        target = parse_target(request.path)
-        label = self._labels.get(target.label)
-        operation = target.operation
+        Who shows a certificate that counts goes to the desk and back without a task or a future.
+        """
+        try:
+            answer = self._begin(request, reply)
+        except LeafwardError as error:
+            answer = refusal(error, self._retry_after)
+        if answer is not None:
+            reply(answer)
+
+    def _begin(self, request: Request, reply: Reply) -> Answer | None:
+        """What can be answered at once; None where `reply` will be called."""
+        target = parse_target(_path(request))
+        label, operation = self._labels.get(target.label), target.operation
         if operation is Operation.FULL_CMC:
-            return answer(501, "full CMC is not offered: use simpleenroll")
+            return text_answer(501, "full CMC is not offered: use simpleenroll")
         if request.method != operation.method:
-            return answer(405, f"use {operation.method}", {"Allow": operation.method})
+            return text_answer(405, f"use {operation.method}", {"Allow": operation.method})
         if operation is Operation.CA_CERTIFICATES:
             return _encoded(label.ca_certificates, CERTIFICATES)
         if operation is Operation.CSR_ATTRIBUTES:
             return _encoded(label.csr_attributes, CSR_ATTRIBUTES)
-        return await self._enrol(request, operation, label)
-
-    async def _enrol(self, request: web.BaseRequest, operation: Operation, label: Label) -> web.Response:
-        client = await self._client(request, label)
-        if isinstance(client, web.Response):
+        client = self._client(request, label)
+        if isinstance(client, CertificateClient) and operation is not Operation.SERVER_KEY_GENERATION:
+            self._enrol(request, operation, label, client, reply)
+        elif isinstance(client, Answer):
             return client
+        else:
+            self._tasks.answer(self._later(request, operation, label, client), reply)
+        return None
+
+    async def _later(self, request: Request, operation: Operation, label: Label, client: Client | str) -> Answer:
+        """For whoever shows a password (`client` is the Authorization header then), or wants a key made."""
+        try:
+            if isinstance(client, str):
+                found = await self._account(client, request.source, label, self._clock())
+                if isinstance(found, Answer):
+                    return found
+                client = found
+            if operation is Operation.SERVER_KEY_GENERATION:
+                received, asked = self._asked(request, operation, label, client)
+                return _noting(received, await self._with_new_key(asked))
+            answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self._enrol(request, operation, label, client, answer.set_result)
+            return await answer
+        except LeafwardError as error:
+            return refusal(error, self._retry_after)
+
+    def _enrol(self, request: Request, operation: Operation, label: Label, client: Client, reply: Reply) -> None:
+        received, asked = self._asked(request, operation, label, client)
+        self._desk.submit(asked, partial(self._enrolled, received, asked, reply))
+
+    def _enrolled(self, received: Received, asked: Enrolment, reply: Reply, given: bytes | Exception) -> None:
+        """The desk has answered."""
+        if isinstance(given, LeafwardError):
+            reply(refusal(given, self._retry_after))
+            return
+        if isinstance(given, Exception):
+            reply(text_answer(500, "the authority has a fault; its log says which"))
+            return
+        client = asked.client
+        if isinstance(client, CertificateClient) and client.kind == asked.label.profile.kind and not client.replaced:
+            self._certificates.succeeded(client)
+        reply(_noting(received, _encoded(encode_body(certificates_only_of([given])), CERTIFICATES)))
+
+    def _asked(
+        self, request: Request, operation: Operation, label: Label, client: Client
+    ) -> tuple[Received, Enrolment]:
         headers = request.headers
         received = read_request(
-            await _body(request),
-            content_type=headers.get("Content-Type"),
-            transfer_encoding=headers.get(TRANSFER_ENCODING),
+            request.body,
+            content_type=headers.get("content-type"),
+            transfer_encoding=headers.get(_TRANSFER_ENCODING),
         )
-        asked = Enrolment(
-            label,
-            client,
-            received.der,
-            renewal=operation is Operation.SIMPLE_REENROLL,
-            bindings=_bindings(request) if is_linked_or_changed(received.der) else (),
-        )
-        if operation is Operation.SERVER_KEY_GENERATION:
-            return _noting(received, await self._with_new_key(asked))
-        certificate = await self._desk.enrol(asked)
-        if isinstance(client, CertificateClient) and client.kind == label.profile.kind and not client.replaced:
-            self._certificates.succeeded(client)
-        return _noting(received, _encoded(encode_body(certificates_only([certificate])), CERTIFICATES))
+        renewal = operation is Operation.SIMPLE_REENROLL
+        bindings = _bindings(request.tls) if is_linked_or_changed(received.der) else ()
+        return received, Enrolment(label, client, received.der, renewal=renewal, bindings=bindings)
 
-    async def _with_new_key(self, asked: Enrolment) -> web.Response:
+    async def _with_new_key(self, asked: Enrolment) -> Answer:
         """The key is made for this answer, goes out in it, and is nowhere else (RFC 7030 4.4)."""
         if not asked.label.makes_keys:
             why = f"under the label {asked.label.name!r}"
@@ -128,29 +163,31 @@ class EstServer:
         certificate = await self._desk.enrol(
             Enrolment(asked.label, asked.client, asked.der, bindings=asked.bindings, made_key=key.public_key())
         )
-        body = encode_key_and_certificate(_pkcs8(key), certificates_only([certificate]))
-        return web.Response(body=body, headers={"Content-Type": KEY_AND_CERTIFICATE})
+        body = encode_key_and_certificate(_pkcs8(key), certificates_only_of([certificate]))
+        return Answer(200, body, {"Content-Type": KEY_AND_CERTIFICATE})
 
-    async def _client(self, request: web.BaseRequest, label: Label) -> Client | web.Response:
-        """Who asks, or the answer to somebody who is nobody. A certificate that counts goes before a password."""
-        now = self._clock()
+    def _client(self, request: Request, label: Label) -> Client | Answer | str:
+        """Who asks; or the Authorization header of somebody to be judged by it; or the answer to who is nobody.
+
+        A certificate that counts goes before a password.
+        """
         refused: LeafwardError | None = None
-        if certificates := _presented(request):
+        if certificates := _presented(request.tls):
             try:
-                return self._certificates.admit(certificates, label, now)
+                return self._certificates.admit(certificates, label, self._clock())
             except LeafwardError as error:
                 refused = error
-        authorization = request.headers.get("Authorization")
+        authorization = request.headers.get("authorization")
         if authorization is not None:
-            return await self._account(authorization, request.remote or "", label, now)
+            return authorization
         if refused is not None:
-            logger.warning("refused from %s: %s", request.remote, refused)
+            logger.warning("refused from %s: %s", request.source, refused)
             return unauthorised(refused)
         return unauthorised(
             AccessDenied("who asks is not known", hint="present a certificate, or a name and a password")
         )
 
-    async def _account(self, authorization: str, source: str, label: Label, now: datetime) -> Client | web.Response:
+    async def _account(self, authorization: str, source: str, label: Label, now: datetime) -> Client | Answer:
         try:
             credentials = parse_basic(authorization)
         except EncodingError as error:
@@ -165,23 +202,27 @@ class EstServer:
         if isinstance(account, timedelta):
             seconds = math.ceil(account.total_seconds())
             text = "too many wrong passwords from this address: wait, then try again"
-            return answer(429, text, {"Retry-After": str(seconds)})
+            return text_answer(429, text, {"Retry-After": str(seconds)})
         if label.name not in account.labels:
             why, hint = f"the label {label.name!r} is not among its labels", "ask the maker for another account"
             raise AccessDenied("this account is for something else", why=why, hint=hint)
         return AccountClient(account)
 
 
-async def _body(request: web.BaseRequest) -> bytes:
-    """The body; most came with the header. Raises `TimeoutError` for one that dribbles."""
-    if request.content.is_eof():
-        return await request.read()
-    async with asyncio.timeout(BODY_SECONDS):
-        return await request.read()
+_TRANSFER_ENCODING = TRANSFER_ENCODING.lower()
 
 
-def _presented(request: web.BaseRequest) -> tuple[x509.Certificate, ...]:
-    connection = _connection(request)
+def _path(request: Request) -> str:
+    """The path, decoded. One that does not decode is nobody's."""
+    if "%" not in request.path:
+        return request.path
+    try:
+        return percent_decoded(request.path, "path")
+    except EncodingError:
+        return ""
+
+
+def _presented(connection: TlsConnection | None) -> tuple[x509.Certificate, ...]:
     try:
         return connection.peer_certificates() if connection is not None else ()
     except EncodingError:
@@ -189,15 +230,8 @@ def _presented(request: web.BaseRequest) -> tuple[x509.Certificate, ...]:
         return ()
 
 
-def _connection(request: web.BaseRequest) -> TlsConnection | None:
-    transport = request.transport
-    connection = transport.get_extra_info("ssl_object") if transport is not None else None
-    return connection if isinstance(connection, TlsConnection) else None
-
-
-def _bindings(request: web.BaseRequest) -> tuple[bytes, ...]:
+def _bindings(connection: TlsConnection | None) -> tuple[bytes, ...]:
     """What a challengePassword may hold on this connection (`wire/est/linking.py`)."""
-    connection = _connection(request)
     if connection is None:
         return ()
     kind = "tls-unique" if connection.version() == "TLSv1.2" else "tls-exporter"
@@ -205,16 +239,16 @@ def _bindings(request: web.BaseRequest) -> tuple[bytes, ...]:
     return () if binding is None else (binding,)
 
 
-def _encoded(body: bytes, content_type: str) -> web.Response:
-    return web.Response(body=body, headers={"Content-Type": content_type, TRANSFER_ENCODING: BASE64})
+def _encoded(body: bytes, content_type: str) -> Answer:
+    return Answer(200, body, {"Content-Type": content_type, TRANSFER_ENCODING: BASE64})
 
 
-def _noting(received: Received, response: web.Response) -> web.Response:
+def _noting(received: Received, answer: Answer) -> Answer:
     """Tells a client what it does not do as the RFCs say, so that its maker can mend it."""
     if received.deviations:
-        response.headers[DEVIATIONS_HEADER] = ", ".join(received.deviations)
+        answer.headers[DEVIATIONS_HEADER] = ", ".join(received.deviations)
         logger.info("taken with deviations: %s", ", ".join(received.deviations))
-    return response
+    return answer
 
 
 def _pkcs8(key: PrivateKey) -> bytes:

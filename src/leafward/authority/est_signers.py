@@ -20,6 +20,7 @@ from leafward.pki.chain import fingerprint
 from leafward.pki.issuer import Issuer
 from leafward.pki.pointers import NO_POINTERS, Pointers
 from leafward.pki.profile import Profile
+from leafward.pki.validity import Validity
 from leafward.store.inventory import Entry
 from leafward.store.inventory.entry import issuer_key_id
 
@@ -42,11 +43,10 @@ def no_pointers(*_args: object, **_options: object) -> Pointers:
     return NO_POINTERS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # frozen would cost a microsecond each
 class Issued:
     """A certificate that is signed and not recorded yet."""
 
-    certificate: x509.Certificate
     entry: Entry
 
 
@@ -98,20 +98,20 @@ class Signer:
 
     def _issued(self, der: bytes, name: str, serial: int) -> Issued:
         """What was just made is known: only who signed it is read back, once."""
-        certificate = x509.load_der_x509_certificate(der)
         if self._issuer_key_id is None:
-            self._issuer_key_id = issuer_key_id(certificate)
+            self._issuer_key_id = issuer_key_id(x509.load_der_x509_certificate(der))
+        window = self._bulk.validity or Validity.of(x509.load_der_x509_certificate(der))
         entry = Entry(
             kind=self.label.profile.kind,
             name=name,
             serial=serial,
             issuer_key_id=self._issuer_key_id,
-            not_before=certificate.not_valid_before_utc,
-            not_after=certificate.not_valid_after_utc,
+            not_before=window.not_before,
+            not_after=window.not_after,
             der=der,
             sha256=hashlib.sha256(der).hexdigest(),
         )
-        return Issued(certificate, entry)
+        return Issued(entry)
 
 
 class Signers:

@@ -8,15 +8,17 @@ answered is an OCSP error with the status 200, as clients expect, and no cache k
 
 import hashlib
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Protocol
 
-from aiohttp import web
 from cryptography import x509
 
 from leafward.authority.crl_shards import Publishing, partition_named
+from leafward.authority.serve_http import Answer, Request, text_answer
+from leafward.authority.serve_routes import Route
 from leafward.errors import EncodingError, LeafwardError, NotFound
 from leafward.pki.ocsp import INTERNAL_ERROR, MALFORMED, TRY_LATER, UNAUTHORIZED, SignedAnswer, question_in_path
 
@@ -38,14 +40,14 @@ class Source(Protocol):
         """See there."""
 
 
-def routes(source: Source, publishing: Publishing, clock: Callable[[], datetime]) -> list[web.RouteDef]:
+def routes(source: Source, publishing: Publishing, clock: Callable[[], datetime]) -> list[Route]:
     """The routes, at the paths that the certificates name. `clock` gives aware UTC times."""
     handlers = _Handlers(source, publishing, clock)
-    lists, ocsp = publishing.list_path.rstrip("/"), publishing.ocsp_path.rstrip("/")
+    lists, ocsp = re.escape(publishing.list_path.rstrip("/")), re.escape(publishing.ocsp_path.rstrip("/"))
     return [
-        web.get(lists + "/{key_id:[0-9a-f]{2,128}}/{name:[a-z0-9.]{1,20}}", handlers.revocation_list),
-        web.post(ocsp or "/", handlers.posted),
-        web.get(ocsp + "/{request:.+}", handlers.got),
+        Route("GET", rf"{lists}/(?P<key_id>[0-9a-f]{{2,128}})/(?P<name>[a-z0-9.]{{1,20}})", handlers.revocation_list),
+        Route("POST", ocsp or "/", handlers.posted),
+        Route("GET", rf"{ocsp}/(?P<question>.+)", handlers.got),
     ]
 
 
@@ -53,38 +55,36 @@ class _Handlers:
     def __init__(self, source: Source, publishing: Publishing, clock: Callable[[], datetime]) -> None:
         self._source = source
         self._clock = clock
-        self._ocsp_path = publishing.ocsp_path.rstrip("/") + "/"
 
-    async def revocation_list(self, request: web.Request) -> web.Response:
-        partition = partition_named(request.match_info["name"])
+    async def revocation_list(self, request: Request, found: Mapping[str, str]) -> Answer:
+        partition = partition_named(found["name"])
         der = None
         if partition is not None:
             try:
-                der = await self._source.revocation_list(request.match_info["key_id"], partition)
+                der = await self._source.revocation_list(found["key_id"], partition)
             except LeafwardError as error:
                 logger.warning("a revocation list could not be read: %s", error)
-                raise web.HTTPServiceUnavailable(headers={"Retry-After": "60"}) from None
+                return text_answer(503, "the list cannot be read now: come again later", {"Retry-After": "60"})
         if der is None:
-            raise web.HTTPNotFound
+            return text_answer(404, "there is no such list")
         read = x509.load_der_x509_crl(der)
         begin, end = read.last_update_utc, read.next_update_utc
         return self._cached(request, der, CRL_TYPE, begin, end or begin, most=MAX_LIST_AGE)
 
-    async def posted(self, request: web.Request) -> web.Response:
-        if request.content_type != REQUEST_TYPE:
-            raise web.HTTPUnsupportedMediaType(text=f"expected {REQUEST_TYPE}\n")
-        return await self._answer(request, await request.read())
+    async def posted(self, request: Request, _: Mapping[str, str]) -> Answer:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != REQUEST_TYPE:
+            return text_answer(415, f"expected {REQUEST_TYPE}")
+        return await self._answer(request, request.body)
 
-    async def got(self, request: web.Request) -> web.Response:
+    async def got(self, request: Request, found: Mapping[str, str]) -> Answer:
         # The path as it was sent: base64 has slashes, which decoding would take for those of the path.
-        path, _, _ = request.raw_path.partition("?")
         try:
-            question = question_in_path(path.removeprefix(self._ocsp_path))
+            question = question_in_path(found["question"])
         except EncodingError:
             return _error(MALFORMED)
         return await self._answer(request, question)
 
-    async def _answer(self, request: web.Request, question: bytes) -> web.Response:
+    async def _answer(self, request: Request, question: bytes) -> Answer:
         try:
             answer = await self._source.answer(question)
         except EncodingError:
@@ -100,23 +100,31 @@ class _Handlers:
         return self._cached(request, answer.der, RESPONSE_TYPE, answer.this_update, answer.next_update)
 
     def _cached(
-        self, request: web.Request, body: bytes, kind: str, begin: datetime, end: datetime, *, most: int | None = None
-    ) -> web.Response:
+        self, request: Request, body: bytes, kind: str, begin: datetime, end: datetime, *, most: int | None = None
+    ) -> Answer:
         """A body with what RFC 5019 6.2 tells caches: keep it to its `end`, or for so many seconds; 304 for its tag."""
-        tag = hashlib.sha256(body).hexdigest()
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
         now = self._clock()
         left = max(int((end - now).total_seconds()), 0)
         age = left if most is None else min(left, most)
         headers = {
-            "ETag": f'"{tag}"',
+            "ETag": tag,
             "Last-Modified": format_datetime(begin, usegmt=True),
             "Expires": format_datetime((now + timedelta(seconds=age)).replace(microsecond=0), usegmt=True),
             "Cache-Control": f"max-age={age},public,no-transform,must-revalidate",
         }
-        if any(one.value == tag for one in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=body, content_type=kind, headers=headers)
+        if _is_held(tag, request.headers.get("if-none-match", "")):
+            return Answer(304, headers=headers)
+        return Answer(200, body, {"Content-Type": kind, **headers})
 
 
-def _error(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type=RESPONSE_TYPE, headers={"Cache-Control": "no-store"})
+def _is_held(tag: str, held: str) -> bool:
+    """Whether an If-None-Match has the tag: a weak one counts too, and `*` does where there is something (RFC 9110
+    13.1.2). Our tags are hexadecimal, so a comma always ends one.
+    """
+    tags = {one.strip().removeprefix("W/") for one in held.split(",")}
+    return tag in tags or "*" in tags
+
+
+def _error(body: bytes) -> Answer:
+    return Answer(200, body, {"Content-Type": RESPONSE_TYPE, "Cache-Control": "no-store"})

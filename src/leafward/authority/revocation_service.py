@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
-from aiohttp import web
-
 from leafward.authority.crl_publication import Unpublished
 from leafward.authority.issuance import Issuance
 from leafward.authority.ocsp_answers import OcspAnswers
 from leafward.authority.revocation import Revocation
 from leafward.authority.revocation_routes import routes
+from leafward.authority.serve_routes import Route
 from leafward.errors import KeyUnavailable, LeafwardError
 from leafward.pki.ocsp import SignedAnswer
 
@@ -53,8 +52,8 @@ class RevocationService:
             self._tending.cancel()
         await asyncio.to_thread(self._worker.shutdown)
 
-    def routes(self) -> list[web.RouteDef]:
-        """What is served, over HTTP and HTTPS alike."""
+    def routes(self) -> list[Route]:
+        """What is served over HTTP."""
         return routes(self, self._issuance.publishing, self._clock)
 
     async def revocation_list(self, issuer_key_id: str, partition: int) -> bytes | None:

@@ -4,8 +4,6 @@
     HTTP   what is published (revocation lists and answers), where there is anything: CRLs and OCSP answers are signed,
            and a client that has to fetch one to judge a TLS certificate could not fetch it over TLS (RFC 5280 8)
 
-EST goes past aiohttp's router and middlewares, which cost as much as a signature.
-
 Stopping: nobody new, what is being answered is answered, what waits for the disk becomes durable, then goodbye.
 """
 
@@ -14,18 +12,13 @@ import contextlib
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
-from aiohttp.typedefs import Handler
-
 from leafward.authority.authorities import Authorities, Authority
-from leafward.authority.connection_guard import ConnectionGuard
+from leafward.authority.connection_guard import ConnectionGuard, Limits
 from leafward.authority.est_accounts import AccountDoor
 from leafward.authority.est_clients import CertificateDoor
 from leafward.authority.est_desk import Desk
@@ -35,6 +28,10 @@ from leafward.authority.est_settings import EstTable
 from leafward.authority.issuance import Issuance
 from leafward.authority.log_signing import IdleSigning
 from leafward.authority.serve_certificate import FOLDER, ServeCertificate
+from leafward.authority.serve_connection import HttpConnection
+from leafward.authority.serve_http import Handler, Writer
+from leafward.authority.serve_routes import Route, Routes
+from leafward.authority.serve_tls import TlsHttpConnection
 from leafward.errors import Busy, LeafwardError, StoreError
 from leafward.pki.names import Host
 from leafward.store.accounts import Accounts
@@ -45,8 +42,7 @@ from leafward.wire.tls.context import TlsContext
 logger = logging.getLogger(__name__)
 
 TEND_SECONDS = 60.0
-HANDSHAKE_SECONDS = 30.0
-SHUTDOWN_SECONDS = 2.0
+LIMITS = Limits()
 BACKLOG = 1024
 
 
@@ -83,7 +79,7 @@ async def run_authority(
     clock: Callable[[], datetime],
     stop: asyncio.Event,
     ready: Callable[[Serving], None],
-    published: Sequence[web.RouteDef] = (),
+    published: Sequence[Route] = (),
 ) -> None:
     """Serves until `stop` is set; calls `ready` once every listener answers. `published` is served over HTTP as well.
 
@@ -106,8 +102,10 @@ async def run_authority(
             clock=clock,
             retry_after=settings.retry_after,
         )
-        port = await _listen_for_est(stack, est, options, certificate.context)
-        http_port = await _listen_for_all(stack, published, options) if published else None
+        port = await _listen(stack, est.handle, (options.bind, options.port), certificate.context)
+        http_port = (
+            await _listen(stack, Routes(published), (options.bind, options.http_port), None) if published else None
+        )
         tending = asyncio.create_task(_tend(certificate, est, _Watch(settings, issuance.authorities), clock))
         stack.callback(tending.cancel)
         await stack.enter_async_context(IdleSigning(issuance.ledger.sign))
@@ -164,65 +162,24 @@ def _fingerprints(folder: Path) -> frozenset[tuple[str, int, int]]:
     return frozenset((str(path), status.st_mtime_ns, status.st_size) for path, status in found)
 
 
-async def _listen_for_est(
-    stack: contextlib.AsyncExitStack, est: EstServer, options: ServeOptions, tls: TlsContext
-) -> int:
-    guard = ConnectionGuard()
-    server = web.Server(guard.watched(est.handle), request_factory=_bounded, access_log=None)
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
-    return await _listen(stack, runner, guard, (options.bind, options.port), tls)
-
-
-async def _listen_for_all(
-    stack: contextlib.AsyncExitStack, published: Iterable[web.RouteDef], options: ServeOptions
-) -> int:
-    guard = ConnectionGuard()
-
-    @web.middleware
-    async def watched(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await guard.watched(handler)(request)  # type: ignore[arg-type]  # an application's handler
-
-    application = web.Application(client_max_size=MAX_REQUEST_BODY, middlewares=[watched])
-    application.add_routes(published)
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS)
-    return await _listen(stack, runner, guard, (options.bind, options.http_port), None)
-
-
-def _bounded(
-    message: RawRequestMessage,
-    payload: StreamReader,
-    protocol: web.RequestHandler,
-    writer: AbstractStreamWriter,
-    task: "asyncio.Task[None]",
-) -> web.BaseRequest:
-    """A request whose body is refused with 413 when it is larger than any certificate request."""
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_REQUEST_BODY)
-
-
 async def _listen(
-    stack: contextlib.AsyncExitStack,
-    runner: web.BaseRunner,
-    guard: ConnectionGuard,
-    address: tuple[str, int],
-    tls: TlsContext | None,
+    stack: contextlib.AsyncExitStack, handler: Handler, address: tuple[str, int], tls: TlsContext | None
 ) -> int:
     """Serves until `stack` is closed. The port it really has."""
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    assert runner.server is not None
+    guard, writer = ConnectionGuard(LIMITS), Writer()
+
+    def connection() -> asyncio.Protocol:
+        if tls is None:
+            return HttpConnection(handler, guard, writer, MAX_REQUEST_BODY)
+        return TlsHttpConnection(handler, guard, writer, MAX_REQUEST_BODY, tls)
+
     try:
         server = await asyncio.get_running_loop().create_server(
-            guard.guarded(runner.server),
-            *address,
-            ssl=tls,
-            backlog=BACKLOG,
-            reuse_address=True,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
-            ssl_shutdown_timeout=SHUTDOWN_SECONDS if tls else None,
+            connection, *address, backlog=BACKLOG, reuse_address=True
         )
     except OSError as error:
         raise _told(error, *address, "--port" if tls else "--http-port") from error
+    stack.push_async_callback(guard.close)
     stack.callback(server.close)
     found: int = server.sockets[0].getsockname()[1]
     return found

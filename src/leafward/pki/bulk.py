@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -77,6 +78,7 @@ class BulkIssuer:
         self._now, self._lifetime, self._pointers = now, lifetime, pointers
         self._sign = signature_maker(issuer.key, issuer.key_type)
         self._is_ec = issuer.key_type.algorithm == "ec"
+        self._verify = _verifier(issuer)
         self._every = checked_one_in if self._is_ec else 1
         self._templates: dict[str, Template] = {}
         self._tails: dict[tuple[int, int], tuple[bytes, bytes]] = {}
@@ -108,6 +110,8 @@ class BulkIssuer:
         sign: then nothing of the batch is returned, and all of it may be asked for again with other serial numbers.
         """
         prepared = self._prepare_all(asked)
+        if len(prepared) == 1 and isinstance(prepared[0], tuple):
+            return [self._issue_alone(prepared[0])]
         sign = self._sign
         waiting = [(at, one) for at, one in enumerate(prepared) if isinstance(one, tuple)]
         signatures = [sign(tbs) for _, (_, tbs) in waiting]
@@ -115,8 +119,16 @@ class BulkIssuer:
         for (at, unsigned), signature in zip(waiting, signatures, strict=True):
             made[at] = self._join(unsigned, signature)
         for place in {*range(0, len(waiting), self._every), len(waiting) - 1} if waiting else ():
-            self._check(made[waiting[place][0]])
+            at, (_, tbs) = waiting[place]
+            self._check(made[at], tbs, signatures[place])
         return [_signed(one) if isinstance(one, Prepared) else one for one in made]
+
+    def _issue_alone(self, unsigned: _Unsigned) -> bytes:
+        """What a batch of one comes to."""
+        signature = self._sign(unsigned[1])
+        made = self._join(unsigned, signature)
+        self._check(made, unsigned[1], signature)
+        return made
 
     def _prepare_all(self, asked: Sequence[Asked]) -> list[_Unsigned | Prepared | LeafwardError]:
         """What `_prepare` makes of each, with a short way for the plainest."""
@@ -176,14 +188,16 @@ class BulkIssuer:
             around = self._tails[sizes] = header(SEQUENCE, sizes[0] + len(tail) + sizes[1]), tail
         return b"".join((around[0], tbs, around[1], signature))
 
-    def _check(self, der: object) -> None:
+    def _check(self, der: object, tbs: bytes, signature: bytes) -> None:
         """Reads a certificate back and verifies it with the issuer's public key."""
         assert isinstance(der, bytes)
         try:
             certificate = x509.load_der_x509_certificate(der)
         except ValueError as error:
             raise _wrong_signature(f"the certificate does not read back: {error}") from error
-        if not is_issued_by(certificate, self._issuer.chain.leaf):
+        # What was read back is what was signed, or the signature of something else would be looked at.
+        same = certificate.tbs_certificate_bytes == tbs and certificate.signature == signature
+        if not (same and self._verify(certificate, tbs, signature)):
             raise _wrong_signature("it does not verify with the issuer's public key")
 
     def _is_usual(self, request: BulkRequest, name: str) -> bool:
@@ -240,6 +254,25 @@ def signature_maker(key: PrivateKey, key_type: KeyType) -> Callable[[bytes], byt
         pkcs1 = padding.PKCS1v15()
         return lambda data: key.sign(data, pkcs1, digest)
     return key.sign
+
+
+def _verifier(issuer: Issuer) -> Callable[[x509.Certificate, bytes, bytes], bool]:
+    """Whether the issuer signed: of (certificate, its TBS, its signature). An EC key is kept: reading it from the
+    issuer's certificate each time takes as long as making a signature.
+    """
+    public, digest = issuer.chain.leaf.public_key(), issuer.key_type.signature_hash
+    if not isinstance(public, ec.EllipticCurvePublicKey) or digest is None:
+        return lambda certificate, _tbs, _signature: is_issued_by(certificate, issuer.chain.leaf)
+    verify, ecdsa = public.verify, ec.ECDSA(digest)
+
+    def verifies(_: x509.Certificate, tbs: bytes, signature: bytes) -> bool:
+        try:
+            verify(signature, tbs, ecdsa)
+        except InvalidSignature:
+            return False
+        return True
+
+    return verifies
 
 
 def _signed(prepared: Prepared) -> bytes:

@@ -106,7 +106,11 @@ class RequestReader:
 
     def read(self, data: bytes) -> BulkRequest:
         """A request whose sender has proved to hold the key. Raises as `CertificateRequest.from_csr`."""
-        (read,) = self.read_all([data])
+        der = der_of(data) if len(data) <= MAX_REQUEST else None
+        cut = None if der is None else self._cut(der)
+        if cut is not None and _verifies(cast("_Key", load_der_public_key(cut[0].spki)), cut[2], cut[1]):
+            return cut[0]
+        read = self._ordinary(data, der)
         if isinstance(read, LeafwardError):
             raise read
         return read

@@ -5,11 +5,11 @@ while one writes. Whatever the driver raises becomes an error of ours that names
 values of a statement: they may be keys.
 """
 
-import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +24,8 @@ from leafward.store.migrations import Migration, bring_up_to_date, refuse_other_
 from leafward.store.sqlite_file import LOOKED_OVER_SIZE, PRAGMAS, RESTORE, make_private, make_wal, sqlite_error
 
 BUSY_SECONDS = 10.0
+# Where `keep_driver` keeps the driver's connection on SQLAlchemy's.
+_KEPT = "leafward_driver"
 
 
 def open_database(
@@ -76,13 +78,22 @@ def described(engine: sa.Engine) -> str:
     return _shown(engine.url)
 
 
-@contextlib.contextmanager
-def told_of(engine: sa.Engine) -> Iterator[None]:
+class told_of:  # noqa: N801 - it reads as the function that it stands for, and costs a third of a generator
     """Turns what the driver raises into `Busy`, `Damaged` or `StoreError` that names the database."""
-    try:
-        yield
-    except DBAPIError as error:
-        raise _told(error, described(engine)) from error
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, DBAPIError):
+            raise _told(error, described(self._engine)) from error
 
 
 def run(connection: sa.Connection, statement: str, *rows: Sequence[Any]) -> Any:
@@ -91,20 +102,38 @@ def run(connection: sa.Connection, statement: str, *rows: Sequence[Any]) -> Any:
     For what each certificate waits for: SQLAlchemy's own way costs seven times what SQLite does with it. Raises as that
     does.
     """
-    dialect = connection.dialect
-    driver = dialect.loaded_dbapi
-    if dialect.paramstyle != "qmark":
+    driver: sqlite3.Connection | None = connection.__dict__.get(_KEPT)
+    try:
+        if driver is None:
+            return _run_on_cursor(connection, statement, rows)
+        return driver.executemany(statement, rows) if len(rows) > 1 else driver.execute(statement, *rows)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(
+            statement,
+            None,
+            error,
+            connection.dialect.loaded_dbapi.Error,
+            hide_parameters=True,
+            dialect=connection.dialect,
+        ) from error
+
+
+def keep_driver(connection: sa.Connection) -> None:
+    """Lets `run` go straight to SQLite on a connection that is kept for long: looking the driver's up costs as much as
+    a statement. Other databases are left as they are.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.__dict__[_KEPT] = connection.connection.dbapi_connection
+
+
+def _run_on_cursor(connection: sa.Connection, statement: str, rows: Sequence[Sequence[Any]]) -> Any:
+    if connection.dialect.paramstyle != "qmark":
         statement = statement.replace("?", "%s")
     cursor = connection.connection.cursor()
-    try:
-        if len(rows) > 1:
-            cursor.executemany(statement, rows)
-        else:
-            cursor.execute(statement, *rows)
-    except driver.Error as error:
-        raise DBAPIError.instance(
-            statement, None, error, driver.Error, hide_parameters=True, dialect=dialect
-        ) from error
+    if len(rows) > 1:
+        cursor.executemany(statement, rows)
+    else:
+        cursor.execute(statement, *rows)
     return cursor
 
 
@@ -171,8 +200,11 @@ def _shown(url: URL) -> str:
 
 
 def _server_engine(url: URL) -> sa.Engine:
+    patience = postgresql.patience(url, BUSY_SECONDS) if url.get_backend_name() == postgresql.NAME else {}
     try:
-        engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        engine = sa.create_engine(
+            url, hide_parameters=True, pool_pre_ping=True, pool_use_lifo=True, connect_args=patience
+        )
     except (ImportError, sa.exc.NoSuchModuleError) as error:
         what = f"no driver for the database {_shown(url)}"
         raise StoreError(what, why=str(error), hint="pip install 'psycopg[binary]' for PostgreSQL") from error

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 from cryptography import x509
@@ -77,11 +78,16 @@ def issuer_key_id(certificate: x509.Certificate) -> str:
 
 def entry_texts(entries: Sequence[Entry], at: datetime) -> list[bytes]:
     """The entries as the log holds them (`issuance_log/entry.py`). `at` is when they were recorded."""
-    time = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    time = _time_text(at.replace(microsecond=0))
     return [
         f"leafward/issuance/v1\n{one.kind}\n{time}\n{one.issuer_key_id}\n{one.serial:x}\n{one.sha256}\n".encode("ascii")
         for one in entries
     ]
+
+
+@lru_cache(1)
+def _time_text(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _printable(name: str | None) -> str | None:

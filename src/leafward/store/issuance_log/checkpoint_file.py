@@ -4,6 +4,7 @@ It is replaced before the transaction of its checkpoint commits. So whoever find
 that the database is not the one that was signed.
 """
 
+import os
 from pathlib import Path
 
 from leafward import disk
@@ -21,11 +22,12 @@ class CheckpointFile:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
+        self._path = str(self.path)
 
     def stamp(self) -> Stamp | None:
         """Changes whenever the file does; None where there is none."""
         try:
-            status = self.path.stat()
+            status = os.stat(self._path)  # noqa: PTH116 - asked for with each transaction
         except FileNotFoundError:
             return None
         except OSError:

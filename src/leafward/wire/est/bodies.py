@@ -14,11 +14,13 @@ Nothing else is guessed: a wrong content type, other alphabets and damaged base6
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from leafward.errors import EncodingError, ProtocolError
+from leafward.pki.der import CONTEXT_0, INTEGER, OBJECT_ID, SEQUENCE, SET, element, header
 from leafward.pki.encoding import load_pkcs7
 from leafward.pki.pem import looks_like_pem, read_blocks
 from leafward.wire.base64_text import decode_base64
@@ -41,6 +43,11 @@ NO_TRANSFER_ENCODING = "transfer-encoding-missing"
 _REQUEST_LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 _BLANKS = b" \t\r\n"
 _SEQUENCE = 0x30
+# RFC 5652 sections 3 and 5.1: the parts of a SignedData that nobody signed are the same each time.
+_SIGNED_DATA = element(OBJECT_ID, bytes.fromhex("2a864886f70d010702"))
+_DATA = element(SEQUENCE, element(OBJECT_ID, bytes.fromhex("2a864886f70d010701")))
+_VERSION_1 = element(INTEGER, b"\x01")
+_NO_DIGESTS = _NO_SIGNERS = element(SET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,21 @@ def decode_body(body: bytes) -> bytes:
 def certificates_only(certificates: Sequence[x509.Certificate]) -> bytes:
     """A certs-only CMS message in DER (RFC 5652 section 5.1, RFC 7030 4.1.3): a set, so its order says nothing."""
     return pkcs7.serialize_certificates(list(certificates), Encoding.DER)
+
+
+def certificates_only_of(ders: Sequence[bytes]) -> bytes:
+    """The same message of certificates in DER, which are not looked into."""
+    certificates = b"".join(sorted(ders))  # a SET OF, X.690 11.6
+    return _before(len(certificates)) + certificates + _NO_SIGNERS
+
+
+@lru_cache
+def _before(size: int) -> bytes:
+    """What stands before certificates of so many octets."""
+    fixed = _VERSION_1 + _NO_DIGESTS + _DATA + header(CONTEXT_0, size)
+    signed = header(SEQUENCE, len(fixed) + size + len(_NO_SIGNERS)) + fixed
+    explicit = _SIGNED_DATA + header(CONTEXT_0, len(signed) + size + len(_NO_SIGNERS)) + signed
+    return header(SEQUENCE, len(explicit) + size + len(_NO_SIGNERS)) + explicit
 
 
 def certificates_of(der: bytes) -> list[x509.Certificate]:
