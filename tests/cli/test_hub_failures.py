@@ -76,6 +76,7 @@ def test_as_json(home: Home) -> None:
     found = json.loads(run(home, "--json").stdout)
     assert [line["code"] for line in found["failures"]] == ["sas-expired", "root-not-trusted"]
     assert found["failures"][1]["evidence"]["sent_by"] == "client"
+    assert found["diagnosis"]["chain"] is None
 
 
 def test_a_home_where_no_hub_ever_ran(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Files:
     roles: dict[str, str] = field(default_factory=dict)
     verdict: str = ""
     password: bytes | None = None
+    alone: bool = False  # nothing else may be found
 
     def examined(self, folder: Path) -> Report:
         """Writes the files and asks about them, as the command does."""
@@ -126,6 +127,10 @@ def _damaged() -> list[Files]:
         one("UTF-16", CHAIN.decode().encode("utf-16"), "not-pem"),
         one("indented", b"\n".join(b"  " + line for line in CHAIN.split(b"\n")), "not-pem"),
         one("CR alone", CHAIN.replace(b"\n", b"\r"), "not-pem"),
+        one("out of JSON", CHAIN.replace(b"\n", b"\\n"), "not-pem"),
+        one("out of a shell", CHAIN.replace(b"\n", b" "), "not-pem"),
+        one("a Java key store", bytes.fromhex("feedfeed00000002") + bytes(100), "not-pem"),
+        one("quotes before it", b'"' + CHAIN + b'"', "truncated-pem", alone=True),
         one("a block that is no certificate", undecodable, "certificate-malformed"),
         one("CRLF", CHAIN.replace(b"\n", b"\r\n"), None, found=("pem-crlf-or-bom",), verdict="ok"),
         one("a byte order mark", b"\xef\xbb\xbf" + CHAIN, None, found=("pem-crlf-or-bom",), verdict="ok"),
@@ -166,7 +171,12 @@ def _keys() -> list[Files]:
         Files("PKCS#12", {"hub.pfx": pfx, "root.pem": ROOT}, None, verdict="ok", **rooted,
               roles={"hub.pfx": "server chain, private key"}),
         Files("PKCS#12, open to all", {"hub.pfx": (pfx, 0o644), "root.pem": ROOT}, None, ("file-too-open",), **rooted),
-        Files("PKCS#12, locked", {"hub.pfx": locked_pfx, "root.pem": ROOT}, "key-encrypted", **rooted),
+        Files("PKCS#12, locked", {"hub.pfx": locked_pfx, "root.pem": ROOT}, "key-encrypted",
+              roles={"root.pem": "trusted roots"}, **rooted),
+        Files("PKCS#12 as root, locked", {"chain.pem": CHAIN, "root.p12": (locked_pfx, 0o644)}, "key-encrypted",
+              roots=("root.p12",), host=HOST, alone=True),
+        Files("PKCS#12, locked, and no root told", {"hub.pfx": locked_pfx, "root.pem": ROOT}, "key-encrypted",
+              targets=("hub.pfx", "root.pem"), host=HOST, roles={"root.pem": "trusted roots"}),
         Files("PKCS#12, opened", {"hub.pfx": locked_pfx, "root.pem": ROOT}, None, verdict="ok",
               password=PASSWORD, **rooted),
         Files("PKCS#12 that asks for years", {"hub.pfx": greedy, "root.pem": ROOT}, "key-encrypted", **rooted,

@@ -1,15 +1,20 @@
 """The real clients: each is asked about the cases, and answers in its own words; "" where it accepts."""
 
+import json
 import re
 import shutil
 import ssl
+import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.doctor.loopback import serving, tls
 from tests.doctor.stack_cases import Shown
+from tests.edge import LEAF_PYTHON
 from tests.oracles.buffers import StandardEnd, shake_hands
 from tests.oracles.processes import ask_each, run
 from tests.oracles.stand import ask_program, write
@@ -99,3 +104,45 @@ def gnutls(cases: Cases, folder: Path) -> list[str]:
 def small(program: str) -> Ask:
     """mbedTLS or wolfSSL, by the C program that was compiled."""
     return _program([program])
+
+
+CONNACK = b"\x20\x02\x00\x00"
+SDKS = {
+    "azure-sdk-python": [str(LEAF_PYTHON), "-W", "ignore", str(PROGRAMS / "azure_sdk.py")],
+    "azure-sdk-node": ["node", "--no-deprecation", str(PROGRAMS / "azure_sdk.js")],
+}
+
+
+def sdk_is_here(name: str) -> bool:
+    """Whether the unmodified SDK is installed."""
+    modules = Path(__file__).parents[1] / "clients" / "node" / "node_modules"
+    return LEAF_PYTHON.exists() if name == "azure-sdk-python" else bool(shutil.which("node")) and modules.exists()
+
+
+def whole_errors(name: str, servers: Sequence[tuple[str, int, bytes]]) -> list[list[str]]:
+    """What an SDK says of each (name, port, roots), with all its causes, by one process; [] where it connects."""
+    asked = [{"host": host, "port": port, "root": roots.decode()} for host, port, roots in servers]
+    done = subprocess.run(SDKS[name], input=json.dumps(asked), capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: list[list[str]] = json.loads(done.stdout)
+    return answers
+
+
+def sdk(name: str) -> Ask:
+    """An SDK of Azure, at a hub for each case: its error."""
+
+    def ask(cases: Cases, _folder: Path) -> list[str]:
+        with ExitStack() as hubs:
+            ports = [hubs.enter_context(serving(tls(shown, answer=CONNACK))) for _, shown in cases]
+            servers = [(shown.host, port, pem(shown.anchors)) for (_, shown), port in zip(cases, ports, strict=True)]
+            return [told(name, causes) for causes in whole_errors(name, servers)]
+
+    return ask
+
+
+def told(name: str, causes: list[str]) -> str:
+    """An SDK's error as one text: the outermost, with the last of its causes where that says more."""
+    if not causes or name == "azure-sdk-node":
+        return causes[0] if causes else ""
+    last = re.sub(r" \(_ssl\.c:\d+\)$", "", causes[-1])
+    return f"{causes[0]} (caused by {last})"

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from leafward.cli.commands.doctor import command
 from leafward.cli.main import run
+from leafward.doctor.checks import CHECKS
 from tests.doctor.corpus_files import CHAIN, HOST, KEY, LINE, LOCKED, PASSWORD, ROOT, pem
 from tests.pki.chain_forge import NOW, key, server
 
@@ -117,6 +120,14 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.startswith("stale-workload-ca: ")
     assert all(head in out for head in ("How it comes about:", "How to see it:", "How to mend it:"))
+
+
+def test_explain_offers_the_codes() -> None:
+    """What a shell completes."""
+    (option,) = [one for one in command.params if one.name == "explain"]
+    offered = [one.value for one in option.shell_complete(click.Context(command), "chain-")]
+    assert offered == [one.code for one in CHECKS if one.code.startswith("chain-")]
+    assert "all" in [one.value for one in option.shell_complete(click.Context(command), "")]
 
 
 def test_explain_all(capsys: pytest.CaptureFixture[str]) -> None:

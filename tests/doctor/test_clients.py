@@ -5,8 +5,11 @@ A stack that is not installed is skipped. What a model claims and no stack here 
 
 import re
 import shutil
+import socket
+from contextlib import ExitStack
 
 import pytest
+from OpenSSL import SSL
 
 from leafward.cli.doctor_options import CLIENTS as OPTIONS
 from leafward.doctor.case import Case
@@ -16,6 +19,7 @@ from leafward.doctor.live_evidence import Attempt, LiveEvidence
 from leafward.doctor.runner import diagnose
 from leafward.wire.tls.alerts import Alert
 from tests.doctor import real_stacks
+from tests.doctor.loopback import ADDRESS, serving, tls
 from tests.doctor.stack_cases import CASES, shown_cases
 
 _CASES = tuple(shown_cases())
@@ -26,6 +30,7 @@ _ITS_OWN_LIMIT = {
     ("mbedtls", "healthy address"),
     ("mbedtls", "healthy by an address of version 6"),
     ("mbedtls", "fenced, inside"),
+    ("azure-sdk-node", "healthy by an address of version 6"),
 }
 _NEEDED = {"openssl": "openssl", "node": "node", "java": "javac", "gnutls": "certtool"}
 
@@ -35,6 +40,10 @@ def _plain(text: str) -> str:
 
 
 def _ask(name, c_program, folder):
+    if name in real_stacks.SDKS:
+        if not real_stacks.sdk_is_here(name):
+            pytest.skip(f"{name} is not installed")
+        return real_stacks.sdk(name)(_CASES, folder)
     tool = _NEEDED.get(name)
     if tool is not None and shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
@@ -52,9 +61,7 @@ def _ask(name, c_program, folder):
     return ask(_CASES, folder)
 
 
-@pytest.mark.parametrize(
-    "name", ["openssl", "python", "python-3.13-strict", "node", "java", "mbedtls", "wolfssl", "gnutls"]
-)
+@pytest.mark.parametrize("name", CLIENTS)
 def test_model_is_the_stack(name, c_program, tmp_path):
     """61 chains, healthy and broken: the verdict and the words; and the words lead back to what the doctor found."""
     answers = dict(zip(CASES, _ask(name, c_program, tmp_path), strict=True))
@@ -115,5 +122,45 @@ def test_azure_sdk_for_python_speaks_tls_12_alone():
         live=seen,
     )
     said = CLIENTS["azure-sdk-python"].predict(case)
-    assert (said.accepts, said.message) == (False, "protocol_version")
+    assert said.accepts is False
+    assert said.message == (
+        "ConnectionFailedError: Could not connect to IoTHub (caused by SSLError: [SSL: TLSV1_ALERT_PROTOCOL_VERSION] "
+        "tlsv1 alert protocol version)"
+    )
     assert CLIENTS["python"].predict(case).accepts
+
+
+@pytest.mark.parametrize("name", real_stacks.SDKS)
+def test_words_of_the_sdks_before_a_chain(name):
+    """A closed port, plain text, a server that hangs up, one of TLS 1.3 alone: as the SDK says it"""
+    if not real_stacks.sdk_is_here(name):
+        pytest.skip(f"{name} is not installed")
+    shown = CASES["healthy"]()
+    with ExitStack() as servers:
+        with socket.create_server((ADDRESS, 0)) as one:
+            closed = one.getsockname()[1]
+        ports = {"refused": closed} | {
+            end: servers.enter_context(serving(handler)) for end, handler in _HANDLERS.items()
+        }
+        roots = real_stacks.pem(shown.anchors)
+        said = real_stacks.whole_errors(name, [(shown.host, port, roots) for port in ports.values()])
+    real = {end: real_stacks.told(name, causes) for end, causes in zip(ports, said, strict=True)}
+    words = CLIENTS[name].words
+    assert {end: words[end] for end in ports if end in words} == {end: real[end] for end in ports if end in words}
+
+
+def _only_13(context):
+    context.set_min_proto_version(SSL.TLS1_3_VERSION)
+
+
+def _speaks_plainly(connection):
+    connection.recv(1000)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+_HANDLERS = {
+    "not-tls": _speaks_plainly,
+    "closed": lambda connection: connection.recv(1000),
+    "protocol_version": tls(CASES["healthy"](), _only_13),
+    "handshake_failure": tls(CASES["key may encipher only"]()),
+}

@@ -7,10 +7,10 @@ import pytest
 from leafward.doctor.checks import CHECKS
 from leafward.doctor.report import as_json
 from leafward.doctor.runner import diagnose
-from tests.doctor import corpus_files, corpus_levels, corpus_pairs, corpus_single
+from tests.doctor import corpus_files, corpus_levels, corpus_odd, corpus_pairs, corpus_single
 from tests.doctor.corpus import Broken
 
-CORPUS = [*corpus_levels.cases(), *corpus_pairs.cases(), *corpus_single.cases()]
+CORPUS = [*corpus_levels.cases(), *corpus_pairs.cases(), *corpus_single.cases(), *corpus_odd.cases()]
 
 
 @pytest.mark.parametrize("broken", CORPUS, ids=lambda broken: broken.name)
@@ -46,3 +46,4 @@ def test_a_cause_says_who_and_how() -> None:
             assert {"got", "expected"} <= set(finding["evidence"])
             assert finding["who"] in ("maker", "operator", "leaf", "network")
             assert len(finding["fix"]) > 20
+            assert ("alternatives" in finding) <= ("look" in finding["evidence"])

@@ -217,6 +217,11 @@ def test_a_running_edge_gives_no_alarm(edge, capsys):
     base = Question(now=datetime.now(UTC), name=edge.hostname)
     (report,) = examine_others([https], Evidence(), base, Asked(), no_password)
     assert report.cause is None
+    assert run(["chain", https, "--json"]) == 0
+    capsys.readouterr()
+    told = edge.json("hub", "failures")
+    assert [one for one in told["failures"] if one["kind"] == "handshake"] == []  # nobody takes the doctor for a leaf
+    assert told["diagnosis"]["verdict"] == "ok"
 
 
 def _cause(arguments, capsys):

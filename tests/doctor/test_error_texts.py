@@ -1,14 +1,17 @@
 """Error texts: what people paste, to codes; and beside evidence."""
 
+from pathlib import Path
+
 import pytest
 
 from leafward.doctor.case import Case
 from leafward.doctor.checks import check
 from leafward.doctor.error_narrowing import narrowed, report_of_text
-from leafward.doctor.error_texts import _PATTERNS, read_error
+from leafward.doctor.error_texts import _GENERAL, _SPECIAL, read_error
 from leafward.doctor.runner import diagnose
 from tests.doctor.stack_cases import CASES, NOW
 
+CORPUS = (Path(__file__).parent / "error_texts.tsv").read_text().splitlines()[1:]
 TEXTS = {
     "azure.iot.device.exceptions.ConnectionFailedError: [Errno -2] Name or service not known": "name-not-resolved",
     "Error: getaddrinfo ENOTFOUND gateway.local": "name-not-resolved",
@@ -39,8 +42,30 @@ def test_likeliest_code(text):
     assert read_error(text).codes[0] == TEXTS[text]
 
 
+@pytest.mark.parametrize("line", CORPUS)
+def test_likeliest_code_of_what_stacks_print(line):
+    code, text = line.split("\t")
+    assert next(iter(read_error(text.replace("\\n", "\n")).codes), "-") == code
+
+
+def test_a_failed_connection_of_node_is_no_refused_login():
+    """The SDK says "Not authorized" of everything: no code of a login but where the hub said so."""
+    said = "UnauthorizedError: mqtt.js returned Failure on first connection (Not authorized): {} error"
+    assert not {"sas-expired", "device-unknown"} & set(read_error(said.format("certificate has expired")).codes)
+    assert "device-unknown" in read_error(said.format("Connection refused: Not authorized")).codes
+
+
+def test_flags_of_mbedtls():
+    """0x0C: untrusted and another name; a number that stands alone is no set of flags"""
+    codes = read_error("mbedtls_ssl_handshake returned -0x2700, flags=0x0000000c").codes
+    assert {"root-not-trusted", "hostname-mismatch"} <= set(codes)
+    assert "certificate-expired" not in codes
+    assert "certificate-expired" in read_error("verify result: 0x9").codes
+    assert read_error("0x0c").codes == ()
+
+
 def test_every_code_is_one_of_ours():
-    assert not [code for _, codes in _PATTERNS for code in codes if check(code) is None]
+    assert not [code for _, codes in (*_SPECIAL, *_GENERAL) for code in codes if check(code) is None]
 
 
 def test_unknown_and_hostile_texts():
@@ -61,6 +86,28 @@ def test_text_confirms_the_cause():
     assert report.cause is not None
     assert report.cause.code == "intermediate-missing"
     assert "error" in report.cause.evidence
+
+
+def test_a_text_that_says_no_more_than_that_it_failed():
+    """Mosquitto: the cause and its other explanation stay as they are, and nothing speaks against them."""
+    before = diagnose(CASES["leaf alone"]().case)
+    report = narrowed(before, read_error("Error: A TLS error occurred."))
+    assert report.cause is not None
+    assert before.cause is not None
+    assert (report.cause.code, report.cause.alternatives) == (before.cause.code, before.cause.alternatives)
+    assert report.findings == before.findings
+
+
+def test_text_chooses_the_other_explanation():
+    """The intermediate is not sent, or the root not trusted: the text tells; who and fix go with it"""
+    before = diagnose(CASES["intermediate not sent"]().case)
+    assert before.cause is not None
+    assert (before.cause.code, before.cause.who) == ("intermediate-missing", "operator")
+    cause = narrowed(before, read_error("self-signed certificate in certificate chain")).cause
+    assert cause is not None
+    assert (cause.code, cause.who, cause.alternatives) == ("root-not-trusted", "leaf", ("intermediate-missing",))
+    assert "root certificate" in cause.fix
+    assert cause.evidence["look"]
 
 
 def test_text_of_a_strict_stack_makes_a_warning_the_cause():

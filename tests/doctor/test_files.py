@@ -14,6 +14,7 @@ def test_files(files: Files, tmp_path: Path) -> None:
     told = [one.code for one in report.findings]
     assert (report.cause.code if report.cause else None) == files.cause, (report.cause, told)
     assert set(files.found) <= set(told)
+    assert not (files.alone and told)
     assert files.verdict in ("", report.verdict), told
     roles = {Path(file.path).name: file.role for file in report.case.files}
     assert files.roles.items() <= roles.items()

@@ -178,6 +178,15 @@ def test_another_certificate_without_sni():
     assert [one.code for one in report.findings] == ["server-needs-sni"]
 
 
+def test_what_others_are_shown_is_no_evidence():
+    """Refused by name, shown another certificate without one: that one is not judged"""
+    refused = Attempt(version="any", server_name=HOST, end="alert", step="handshake")
+    nameless = Attempt(version="any", server_name=None, end="done", step="after the handshake", chain=(b"other",))
+    seen = LiveEvidence(host=HOST, port=8883, name=HOST, first=refused, others=(nameless,))
+    assert seen.chain == ()
+    assert replace(seen, first=nameless, others=()).chain == (b"other",)
+
+
 def _context_of(shown) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.use_certificate(shown.chain[0])
@@ -260,6 +269,17 @@ def _in_time(handler, *, timeout: float = 0.6) -> Report:
 
 def test_silence():
     assert cause(_in_time(lambda connection: connection.recv(1 << 20) and connection.recv(1))) == "connect-timeout"
+
+
+def test_half_a_hello():
+    """It began and stood still: another fault than a port that says nothing"""
+    report = _in_time(
+        lambda connection: (
+            connection.sendall(b"\x16\x03\x03\x00\x7a\x02") or (connection.recv(1 << 20) and connection.recv(1))
+        )
+    )
+    assert report.cause.evidence["got"] == "a handshake that began and stood still"
+    assert not report.cause.alternatives
 
 
 def test_a_byte_at_a_time():

@@ -2,14 +2,22 @@
 
 import json
 import socket
+import threading
+import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.cli.main import run
+from leafward.cli.progress_line import ProgressLine
+from leafward.doctor import live_wire
+from leafward.doctor.case_files import Evidence, Question
 from leafward.doctor.clients import CLIENTS
+from leafward.doctor.live_targets import examine_others
+from leafward.doctor.locked import no_password
+from leafward.doctor.target_kinds import Asked
 from tests.doctor.loopback import ADDRESS, serving, tls
-from tests.doctor.stack_cases import CASES
+from tests.doctor.stack_cases import CASES, NOW
 from tests.pki.chain_forge import HOST
 
 SHOWN = CASES["device CA without AKI"]()
@@ -81,6 +89,50 @@ def test_closed_port_and_half_a_credential(capsys):
     code, report = doctor(capsys, f"{ADDRESS}:{port}")
     assert (code, report["cause"]["code"], report["cause"]["who"]) == (1, "port-closed", "operator")
     assert run(["doctor", f"{ADDRESS}:{port}", "--certificate", "leaf.pem"]) == 2
+
+
+def test_a_list(capsys, tmp_path, monkeypatch):
+    """Ten servers and more: a line each, what was found in sum, and how far it is for somebody who looks."""
+    shown = []
+    monkeypatch.setattr(ProgressLine, "show", lambda _line, progress: shown.append((progress.seen, progress.length)))
+    with serving(tls(CASES["healthy"]())) as good, socket.create_server((ADDRESS, 0)) as one:
+        closed = one.getsockname()[1]
+        one.close()
+        text = f"# gateways\n\n{ADDRESS}:{good}\n" + f" {ADDRESS}:{closed}\n" * 11
+        (tmp_path / "list.txt").write_text(text)
+        assert run(["doctor", "--list", str(tmp_path / "list.txt"), "--name", HOST]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["OK", f"{ADDRESS}:{good}"]
+    assert lines[1].split()[:3] == ["FAILED", f"{ADDRESS}:{closed}", "port-closed"]
+    assert "12 looked at: 1 ok, 11 failed" in lines
+    assert "       11  port-closed" in lines
+    assert shown == [(done, 12) for done in range(1, 13)]
+
+
+@pytest.mark.parametrize("text", ["", "# none\n"])
+def test_a_list_of_nothing(text, tmp_path):
+    (tmp_path / "list.txt").write_text(text)
+    assert run(["doctor", "--list", str(tmp_path / "list.txt")]) == 2
+    assert run(["doctor", "--list", str(tmp_path / "none.txt")]) == 2
+
+
+def test_who_is_interrupted_waits_for_nobody(monkeypatch):
+    """Ctrl-C while servers say nothing: over long before their time is"""
+    monkeypatch.setattr(live_wire, "_given_up", threading.Event())
+
+    def interrupted(_done: int, _most: int) -> None:
+        raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with (
+        serving(lambda connection: connection.close()) as bad,
+        serving(lambda one: one.recv(9999) + one.recv(9)) as silent,
+    ):
+        targets = [f"{ADDRESS}:{port}" for port in (bad, silent, silent)]
+        asked, question = Asked(timeout=30), Question(now=NOW)
+        with pytest.raises(KeyboardInterrupt):
+            examine_others(targets, Evidence(), question, asked, no_password, watch=interrupted)
+    assert time.monotonic() - begun < 10
 
 
 def test_several_servers(capsys):

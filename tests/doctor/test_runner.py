@@ -110,3 +110,11 @@ def test_checks_are_found_by_their_files() -> None:
     assert files == {one.code for one in CHECKS}
     assert all(check(one.code) is one for one in CHECKS)
     assert check("nothing") is None
+
+
+def test_a_hub_certificate_in_place_of_a_ca() -> None:
+    """root -> … -> workload CA -> hub, named as the device CA: it is no CA, and not one CA too many"""
+    report = diagnose(case_of(purpose="ca", name=None))
+    assert report.cause is not None
+    assert report.cause.code == "not-a-ca"
+    assert "path-length-exceeded" not in {one.code for one in report.findings}

@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from leafward.doctor.runner import Report
 
 
-def home_report(home: Home) -> "Report":
-    """What `leafward doctor HOME` finds, now."""
+def home_report(home: Home, *, live: bool = True) -> "Report":
+    """What `leafward doctor HOME` finds, now. Without `live` the hub that runs there is not connected to."""
     from leafward.cli.service import system_clock
     from leafward.doctor.case_files import Question
     from leafward.doctor.device_home import DeviceHome, home_case
     from leafward.doctor.runner import diagnose
 
-    return diagnose(home_case(DeviceHome(home), Question(now=system_clock())))
+    return diagnose(home_case(DeviceHome(home), Question(now=system_clock()), live=live))
 
 
 def report_json(report: "Report") -> dict[str, Any]:

@@ -28,7 +28,7 @@ _SHOWN = {"got", "expected", "subject", "file", "line", "look"}
 
 def lines_of(report: Report) -> Iterator[str]:
     """The report, line by line."""
-    yield f"{_coloured(report.verdict, report.verdict.upper())}  {_asked(report.case)}"
+    yield f"{coloured(report.verdict, report.verdict.upper())}  {_asked(report.case)}"
     if report.cause is not None:
         yield ""
         yield from _cause(report.cause)
@@ -46,13 +46,18 @@ def _asked(case: Case) -> str:
 
 
 def _cause(cause: Finding) -> Iterator[str]:
-    yield f"{_coloured('error', cause.title)}  [{cause.code}]"
+    yield f"{coloured('error', cause.title)}  [{cause.code}]"
     yield from _details(cause)
     yield from _wrapped("who", _WHO[cause.who])
     yield from _wrapped("fix", cause.fix)
-    if cause.alternatives:
-        look = cause.evidence.get("look")
-        yield from _wrapped("or", " or ".join(cause.alternatives) + (f"; what tells: {look}" if look else ""))
+    yield from _or(cause)
+
+
+def _or(finding: Finding) -> Iterator[str]:
+    """What it may be besides, and which look tells."""
+    if finding.alternatives:
+        look = finding.evidence.get("look")
+        yield from _wrapped("or", " or ".join(finding.alternatives) + (f"; what tells: {look}" if look else ""))
 
 
 def _details(finding: Finding) -> Iterator[str]:
@@ -87,7 +92,7 @@ def _marks(report: Report) -> Mapping[str, str]:
     marks: dict[str, str] = {}
     for finding in ([report.cause] if report.cause else []) + list(report.findings):
         if finding.certificate is not None:
-            arrow = _coloured(finding.severity, f"<- {finding.code}" if finding is report.cause else finding.code)
+            arrow = coloured(finding.severity, f"<- {finding.code}" if finding is report.cause else finding.code)
             marks[finding.certificate] = f"{marks.get(finding.certificate, '')} {arrow}".strip()
     return marks
 
@@ -102,9 +107,10 @@ def _files(case: Case) -> Iterator[str]:
 def _rest(report: Report) -> Iterator[str]:
     for finding in report.findings:
         yield ""
-        yield f"{_coloured(finding.severity, finding.severity)}: {finding.title}  [{finding.code}]"
+        yield f"{coloured(finding.severity, finding.severity)}: {finding.title}  [{finding.code}]"
         yield from _details(finding)
         yield from _wrapped("fix", finding.fix)
+        yield from _or(finding)
 
 
 def _untold(report: Report) -> Iterator[str]:
@@ -121,7 +127,7 @@ def _wrapped(label: str, text: str) -> Iterator[str]:
     """A labelled text; commands and paths are never broken inside a word."""
     indent = " " * (_LABEL + 2)
     lines = textwrap.wrap(text, _WIDTH - len(indent), break_long_words=False, break_on_hyphens=False) or [""]
-    yield f"  {label:<{_LABEL}}{lines[0]}"
+    yield f"  {label:<{_LABEL - 1}} {lines[0]}"
     yield from (f"{indent}{line}" for line in lines[1:])
 
 
@@ -131,5 +137,6 @@ def _words(item: object) -> str:
     return "none" if item is None else str(item)
 
 
-def _coloured(kind: str, text: str) -> str:
+def coloured(kind: str, text: str) -> str:
+    """A text in the colour of a verdict or a severity."""
     return click.style(text, fg=_COLOURS[kind], bold=kind in ("failed", "error", "ok"))

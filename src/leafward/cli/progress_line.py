@@ -3,13 +3,23 @@
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from leafward.authority.lot_run import Progress
+from typing import Protocol, Self
 
 _BETWEEN = 0.1
 _BAR = 24
+
+
+class Progress(Protocol):
+    """How far something is: done so far, of how many (None: not known), and how many of them were turned away."""
+
+    @property
+    def seen(self) -> int: ...
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def rejected(self) -> int: ...
 
 
 class ProgressLine:
@@ -34,7 +44,7 @@ class ProgressLine:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def show(self, progress: "Progress") -> None:
+    def show(self, progress: Progress) -> None:
         """Draws the line, ten times a second at most."""
         now = time.monotonic()
         if not self._on or now - self._drawn < _BETWEEN:
@@ -43,7 +53,7 @@ class ProgressLine:
         sys.stderr.write(f"\r{self.text(progress, now - self._begun)}\x1b[K")
         sys.stderr.flush()
 
-    def text(self, progress: "Progress", seconds: float) -> str:
+    def text(self, progress: Progress, seconds: float) -> str:
         """What the line says after so many seconds."""
         total = progress.length if progress.length is not None else self._most
         done = progress.seen

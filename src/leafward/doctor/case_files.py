@@ -25,6 +25,8 @@ from leafward.pki.link import signs_itself
 from leafward.pki.paths import Pool, likeliest_path, public_key_bytes
 from leafward.pki.rule import Purpose
 
+_WITH_SETTINGS = "a certificate with OpenSSL's trust settings"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
@@ -145,6 +147,8 @@ def _chains(files: Sequence[FileContents]) -> list[_Chain]:
         found.setdefault(id(best), _Chain(best, leaf))
     if found:
         return list(found.values())
+    if any(file.locked and not file.certificates for file in files) and all(map(signs_itself, lowest)):
+        return []  # what is to be judged is in the file that does not open, and the rest are its roots
     return _ca_chain(files, lowest)
 
 
@@ -219,13 +223,18 @@ def _expected(file: FileContents, role: str, there: bool, expected: str) -> File
     held += ["a certificate"] if file.certificates else []
     held += ["a revocation list"] if file.crls else []
     faults = list(file.faults)
-    if not there and held:
+    if not file.certificates and any(one.code == "key-encrypted" and one.line is None for one in faults):
+        # A PKCS#12 file that does not open: it may well hold what it was named for, and need hold no key.
+        faults = [one for one in faults if one.code != "file-too-open"]
+    elif not there and held:
         faults = [_wrong(file, held, expected), *(one for one in faults if one.code != "key-encrypted")]
     return FileEvidence(file.path, role, tuple(faults))
 
 
 def _wrong(file: FileContents, held: Sequence[str], expected: str) -> FileFault:
     fix = f"Name the file that holds {expected}; openssl asn1parse -in FILE shows what a file holds."
+    if _WITH_SETTINGS in held:
+        fix = "Write the certificate without them: openssl x509 -in FILE -out PLAIN."
     return FileFault("wrong-object", file.path, " and ".join(dict.fromkeys(held)), expected, fix)
 
 

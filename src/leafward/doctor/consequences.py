@@ -29,6 +29,18 @@ _ANYWHERE: dict[str, frozenset[str]] = {
     "client-chain-incomplete": frozenset({"intermediate-missing", "root-not-trusted"}),
     "device-ca-missing": frozenset({"no-certificate", "file-missing"}),
 }
+# A damaged file may have lost its first certificate: then a CA stands where the end-entity was, and is none.
+_DAMAGE = frozenset({"truncated-pem", "not-pem", "certificate-malformed"})
+_OF_A_LEAF = frozenset(
+    {
+        "end-entity-is-a-ca",
+        "key-usage-missing-digital-signature",
+        "eku-missing-server-auth",
+        "san-missing",
+        "hostname-mismatch",
+        "ip-san-missing",
+    }
+)
 # Cause -> what follows from it at the same certificate.
 _SAME_CERTIFICATE: dict[str, frozenset[str]] = {
     "not-a-ca": frozenset(
@@ -45,6 +57,8 @@ _SAME_CERTIFICATE: dict[str, frozenset[str]] = {
         }
     ),
     "weak-key": frozenset({"unsupported-algorithm"}),
+    # A signature over SHA-1 is not checked any more, so nobody can say that it is wrong.
+    "weak-signature": frozenset({"signature-invalid"}),
     "key-id-mismatch": frozenset({"signature-invalid"}),
     "issuer-name-mismatch": frozenset({"key-id-mismatch", "signature-invalid"}),
     "self-signed-server": frozenset({"authority-key-id-missing"}),
@@ -55,6 +69,10 @@ def follows(finding: Finding, cause: Finding, findings: Sequence[Finding]) -> bo
     """Whether a finding is a symptom: of the cause, or of another error among the findings at the same certificate."""
     if finding.code in _ANYWHERE.get(cause.code, ()):
         return True
+    if cause.code in _DAMAGE and finding.code in _OF_A_LEAF:
+        return any(
+            other.code == "end-entity-is-a-ca" and other.certificate == finding.certificate for other in findings
+        )
     return any(
         other.severity == "error"
         and other.certificate == finding.certificate

@@ -16,6 +16,7 @@ from leafward.pki.key_types import PublicKey
 
 _SEQUENCE = 0x30
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")  # 1.2.840.113549.1.7.2, RFC 5652 section 5.1
+_JAVA_STORE = bytes.fromhex("feedfeed")
 _VERSION_3 = b"\x02\x01\x03"  # what a PFX begins with, RFC 7292 section 4
 
 
@@ -88,6 +89,9 @@ def nothing_in(path: str, data: bytes) -> FileFault:
             "Write -----BEGIN CERTIFICATE----- before it and -----END CERTIFICATE----- after it, on lines of their own."
         )
         return FileFault("not-pem", path, "base64 without its BEGIN and END lines", expected, fix)
+    if data.startswith(_JAVA_STORE):
+        fix = "Take the certificates out of it: keytool -list -rfc -keystore FILE > PEM."
+        return FileFault("not-pem", path, "a Java key store (JKS)", expected, fix)
     fix = "Name the certificate file; openssl x509 -in FILE -noout -subject shows whether it is one."
     return FileFault("not-pem", path, _looks_like(data), expected, fix)
 

@@ -5,11 +5,22 @@ from dataclasses import replace
 from leafward.doctor.case import Case
 from leafward.doctor.checks import check
 from leafward.doctor.error_texts import ErrorReading
-from leafward.doctor.finding import Finding
+from leafward.doctor.finding import Finding, Who
 from leafward.doctor.noted import Noted
 from leafward.doctor.runner import Report, Verdict, diagnose
 
 _SHOWN = 400
+# Explanation -> who mends it and how, where it takes the place of another.
+_MENDED: dict[str, tuple[Who, str]] = {
+    "root-not-trusted": (
+        "leaf",
+        "Give the leaf the root certificate of this chain (--root, or its trusted certificates), got from the maker.",
+    ),
+    "intermediate-missing": (
+        "operator",
+        "Add the issuer's certificate to the chain file that is presented, after the one it signed (leaf first).",
+    ),
+}
 _LOOK = "leafward doctor HOST:PORT --root FILE looks which of them it is; --explain CODE says more of each"
 
 
@@ -25,6 +36,8 @@ def narrowed(report: Report, reading: ErrorReading) -> Report:
     if not reading.codes:
         return report
     cause = report.cause
+    if cause is not None and reading.general:
+        return replace(report, cause=_told(cause, reading))
     if cause is not None and cause.code in reading.codes:
         kept = tuple(code for code in cause.alternatives if code in reading.codes)
         return replace(report, cause=replace(_told(cause, reading), alternatives=kept))
@@ -43,8 +56,11 @@ def _chosen(report: Report, cause: Finding, reading: ErrorReading) -> Report:
     known = None if other is None else check(other)
     if known is None:
         return _added(report, reading)
-    chosen = replace(_told(cause, reading), code=known.code, title=known.title, alternatives=(cause.code,))
-    return replace(report, cause=chosen)
+    told = _told(cause, reading)
+    who, fix = _MENDED.get(known.code, (cause.who, f"leafward doctor --explain {known.code} says how to mend it."))
+    evidence = {"look": _LOOK, **told.evidence}
+    chosen = replace(told, code=known.code, title=known.title, who=who, fix=fix, evidence=evidence)
+    return replace(report, cause=replace(chosen, alternatives=(cause.code,)))
 
 
 def _added(report: Report, reading: ErrorReading) -> Report:
@@ -54,7 +70,11 @@ def _added(report: Report, reading: ErrorReading) -> Report:
         return report
     finding = known.finding(
         "warning",
-        evidence={"got": reading.text[:_SHOWN], "expected": "what was looked at shows no such fault"},
+        evidence={
+            "got": reading.text[:_SHOWN],
+            "expected": "what was looked at shows no such fault",
+            **({"look": _LOOK} if len(reading.codes) > 1 else {}),
+        },
         who="leaf",
         fix="Look at the same server, with the root and the name that the leaf has, and with its clock (--at): the "
         "text speaks of something else than what was seen here.",
@@ -77,4 +97,5 @@ def _noted(reading: ErrorReading, severity: str) -> Noted:
         who="leaf",
         fix=f"{_LOOK}." if len(reading.codes) > 1 else f"leafward doctor --explain {reading.codes[0]} says how.",
         alternatives=reading.codes[1:],
+        look=_LOOK,
     )

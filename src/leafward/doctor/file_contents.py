@@ -20,6 +20,8 @@ from leafward.pki.pem import CERTIFICATE_LABELS, PRIVATE_KEY_LABELS, Block, read
 # More objects than any bundle has: a system's trust bundle holds 150 certificates.
 MAX_OBJECTS = 1000
 _BEGIN = re.compile(rb"^[ \t]*(?:\xef\xbb\xbf)?[ \t]*-----BEGIN ", re.MULTILINE)
+_ESCAPED = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}-----\\n")
+_ON_ONE_LINE = re.compile(rb"-----BEGIN [A-Z0-9 ]{1,40}----- +[A-Za-z0-9+/]{16}")
 _READ = frozenset({*CERTIFICATE_LABELS, "X509 CRL", "PKCS7", "CMS"})
 _UTF8_MARK, _UTF16_MARKS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
 _COPY = "Copy the file again from where it was made; a PEM block is whole from its BEGIN line to its END line."
@@ -75,9 +77,23 @@ def _contents(path: str, data: bytes, password: Password) -> tuple[Found, list[F
     if data.startswith(_UTF16_MARKS):
         fix = "Save it as plain text (ASCII or UTF-8): iconv -f UTF-16 -t ASCII FILE > PLAIN"
         return Found(), [FileFault("not-pem", path, "text in UTF-16", "PEM in ASCII", fix)]
+    if (joined := _lines_lost(path, data)) is not None:
+        return Found(), [joined]
     if not _BEGIN.search(data):
         return _without_begin(path, data, password)
     return _Pem(path, password).read(data)
+
+
+def _lines_lost(path: str, data: bytes) -> FileFault | None:
+    """PEM that went through JSON, an environment variable or a shell, which took its line ends."""
+    expected = "PEM with its line ends"
+    if _ESCAPED.search(data):
+        fix = "Write the line ends themselves: jq -r from JSON, printf '%b' \"$VARIABLE\" > FILE from a variable."
+        return FileFault("not-pem", path, "line ends written as \\n", expected, fix)
+    if _ON_ONE_LINE.search(data):
+        fix = "Copy the file again; in a shell put the variable in quotes: printf '%s\\n' \"$VARIABLE\" > FILE"
+        return FileFault("not-pem", path, "a PEM block whose lines were joined into one", expected, fix)
+    return None
 
 
 def _without_begin(path: str, data: bytes, password: Password) -> tuple[Found, list[FileFault]]:

@@ -2,7 +2,10 @@
 
 from leafward.pki.rule import Finding, Severity, Who
 
-__all__ = ["Finding", "Severity", "Who", "as_json"]
+__all__ = ["NAMES_ALONE", "Finding", "Severity", "Who", "as_json"]
+
+# Evidence `key_identifiers` of a fault that shows at the signature, as names alone led to the issuer.
+NAMES_ALONE = "none that tell"
 
 
 def as_json(finding: Finding) -> dict[str, object]:

@@ -94,8 +94,11 @@ class LiveEvidence:
 
     @property
     def chain(self) -> tuple[bytes, ...]:
-        """What a leaf is shown, DER; what another look was shown where the first came not so far."""
-        return next((one.chain for one in self.attempts if one.chain), ())
+        """What a leaf is shown, DER; what another look was shown where the first came not so far. What a server shows
+        to those who name no server is no evidence about those who do.
+        """
+        named = [one for one in self.attempts if (one.server_name is None) == (self.first.server_name is None)]
+        return next((one.chain for one in named if one.chain), ())
 
     def attempt(self, version: Version, *, named: bool = True) -> Attempt | None:
         """The look with a version, with or without SNI; None where there was none."""

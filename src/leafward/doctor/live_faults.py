@@ -60,7 +60,8 @@ def _broken(broken: tuple[tuple[int, str], ...]) -> Noted:
 
 
 def _not_reached(seen: LiveEvidence) -> Noted:
-    first, more = seen.first, {"step": seen.first.step, "addresses": list(seen.addresses)}
+    first = seen.first
+    more: dict[str, object] = {"step": first.step, "addresses": list(seen.addresses)}
     if first.end == "not-resolved" or first.step == "resolve":
         return Noted(
             code="name-not-resolved",
@@ -81,17 +82,33 @@ def _not_reached(seen: LiveEvidence) -> Noted:
             "those that are open, run/ready.json in the home those of the hub.",
             more=more,
         )
-    stalled = first.step in ("handshake", "after the handshake")
+    if first.step in ("handshake", "after the handshake"):
+        return _stalled(seen, more)
     return Noted(
         code="connect-timeout",
-        got="nothing came after the connection stood" if stalled else first.detail or "no answer",
+        got=first.detail or "no answer",
         expected=f"an answer within {seen.timeout:g} s",
-        who="operator" if stalled else "network",
-        fix="Something accepts connections there and says nothing in TLS: restart the hub, or name the right port."
-        if stalled
-        else f"Let port {seen.port} through the firewalls between leaf and gateway; see that both are on one network "
+        who="network",
+        fix=f"Let port {seen.port} through the firewalls between leaf and gateway; see that both are on one network "
         f"(ping {seen.host}, traceroute).",
-        alternatives=("not-tls",) if stalled else (),
+        more=more,
+    )
+
+
+def _stalled(seen: LiveEvidence, more: dict[str, object]) -> Noted:
+    """The connection stood, and then nothing came, or too little."""
+    begun = bool(seen.first.first)
+    return Noted(
+        code="connect-timeout",
+        got="a handshake that began and stood still" if begun else "nothing came after the connection stood",
+        expected=f"an answer within {seen.timeout:g} s",
+        who="operator",
+        fix="Restart the hub; where it answers on its own machine (leafward doctor there), large packets are lost on "
+        "the way: see the MTU of VPNs and tunnels between (ping -M do -s 1400)."
+        if begun
+        else "Something accepts connections there and says nothing in TLS: restart the hub, or name the right port.",
+        alternatives=() if begun else ("not-tls",),
+        look=f"a plain question (curl -v telnet://{seen.target}): an answer means that the port speaks no TLS",
         more=more,
     )
 
@@ -138,6 +155,8 @@ def _alert(seen: LiveEvidence, first: Attempt, alert: Alert) -> Noted:
             fix="Let the server offer ECDHE with AES-GCM or ChaCha20 and a certificate with a P-256 or RSA key; its "
             "log names what it missed.",
             alternatives=("refused-in-handshake",),
+            look="the server's log, which names what it missed; openssl s_client -cipher ALL:@SECLEVEL=0 connects "
+            "where only the cipher was missing",
             more=more,
         )
     return Noted(
@@ -172,6 +191,7 @@ def _client_refused(said: str, alert: Alert, more: dict[str, str]) -> Noted:
         fix="Send every certificate from the leaf's own up to a CA that the server trusts, in one file, leaf first; "
         "`leafward doctor CHAIN --root FILE --purpose client` judges it as the server does.",
         alternatives=alternatives,
+        look="the server's log; at a hub of leafward: leafward hub failures",
         more=more,
     )
 
@@ -204,6 +224,8 @@ def _cut_off(seen: LiveEvidence) -> Noted:
         fix="See the server's log; a load balancer, a firewall or a server without a certificate closes like this. "
         + _TRUSTED_ROOT,
         alternatives=() if first.end == "malformed" else ("not-tls", "tls-version-unsupported", "tls-intercepted"),
+        look="the server's log; openssl s_client with -tls1_2 and with -tls1_3; the same from another network, where "
+        "no firewall or proxy is between",
         more={"step": first.step},
     )
 

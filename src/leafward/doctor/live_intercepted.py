@@ -52,4 +52,6 @@ def intercepted(chain: Sequence[x509.Certificate], *, anchored: bool, roots_know
         "interceptor's root, which would let it read and change everything.",
         certificate=fingerprint(certificate),
         alternatives=("root-not-trusted",),
+        look="the same look from another network, or on the gateway itself: another chain there means that somebody "
+        "opens the connection on its way here",
     )

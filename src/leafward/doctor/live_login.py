@@ -25,7 +25,7 @@ _NAMES = {
 }
 _OF_A_KEY = ("device-unknown", "device-disabled", "sas-expired")
 _OF_A_CERTIFICATE = ("device-unknown", "device-disabled", "common-name-not-device-id", "client-chain-incomplete")
-_LOOK = "leafward hub failures on the gateway says which of them it is; leafward device show ID what it has registered."
+LOOK = "leafward hub failures on the gateway says which of them it is; leafward device show ID what it has registered"
 
 
 def login_faults(seen: LiveEvidence) -> Iterator[Noted]:
@@ -40,18 +40,20 @@ def login_faults(seen: LiveEvidence) -> Iterator[Noted]:
         code, others = "refused-in-handshake", (code, *others) if login.return_code is None else ()
     yield Noted(
         code=code,
-        got=_answer(login),
+        got=answer(login),
         expected="CONNACK 0: accepted",
         who="leaf"
         if login.return_code in (IDENTIFIER_REJECTED, BAD_USER_NAME_OR_PASSWORD, NOT_AUTHORISED)
         else "operator",
-        fix=f"Compare the credential with the one that the device was registered with. {_LOOK}",
+        fix=f"Compare the credential with the one that the device was registered with. {LOOK}.",
         alternatives=others,
+        look=LOOK,
         more={"client_id": login.client_id, "username": login.username},
     )
 
 
-def _answer(login: Login) -> str:
+def answer(login: Login) -> str:
+    """What the hub said, in words."""
     if login.return_code is None:
         return login.why
     return f"CONNACK {login.return_code}: {_NAMES.get(login.return_code, 'an answer that MQTT 3.1.1 does not have')}"

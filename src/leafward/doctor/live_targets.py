@@ -5,7 +5,7 @@ servers; where no server is named, it says itself where the leaf connects, and t
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,27 +20,35 @@ from leafward.doctor.device_iotedge import iotedge_case
 from leafward.doctor.device_registry import registered_in
 from leafward.doctor.live_case import server_case
 from leafward.doctor.live_handshake import ClientCredential
+from leafward.doctor.live_wire import give_up
 from leafward.doctor.locked import Password
 from leafward.doctor.noted import Noted
 from leafward.doctor.probe import Target
 from leafward.doctor.runner import Report, diagnose
 from leafward.doctor.settings import PORT, Around, LeafSettings, read_settings, settings_faults
-from leafward.doctor.target_kinds import Asked, is_home, is_settings, is_there, server_of
+from leafward.doctor.target_kinds import Asked, Watch, is_home, is_settings, is_there, server_of, unwatched
 from leafward.errors import UsageError
 from leafward.store.home import Home
 
 # Servers looked at side by side.
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 64
 
 
 def examine_others(
-    targets: Sequence[str], evidence: Evidence, question: Question, asked: Asked, password: Password
+    targets: Sequence[str],
+    evidence: Evidence,
+    question: Question,
+    asked: Asked,
+    password: Password,
+    *,
+    watch: Watch = unwatched,
 ) -> list[Report]:
     """A report for each home, configuration and server; one for the leaf's settings where there is none of them.
 
-    Raises `UsageError` where the leaf's own certificate and key cannot be used.
+    `watch` is told of each server that was looked at. Raises `UsageError` where the leaf's own certificate and key
+    cannot be used.
     """
-    return [diagnose(case) for case in _Others(targets, evidence, question, asked, password).cases()]
+    return [diagnose(case) for case in _Others(targets, evidence, question, asked, password).cases(watch)]
 
 
 class _Others:
@@ -61,10 +69,10 @@ class _Others:
         self._credential = self._own_credential()
         self._noted = self._settings_noted()
 
-    def cases(self) -> list[Case]:
+    def cases(self, watch: Watch) -> list[Case]:
         """One for each question."""
         servers = self._servers or self._server_of_the_settings()
-        found = _side_by_side(self._server, servers)
+        found = _side_by_side(self._server, servers, watch)
         found += [self._home(home, live=not servers) for home in self._homes]
         found += [iotedge_case(path, self._question, self._password) for path in self._configurations]
         if self._settings is not None and not found:
@@ -148,12 +156,20 @@ class _Others:
         return ClientCredential(_own_file(self._asked.certificate), _own_file(self._asked.key))
 
 
-def _side_by_side(look: Callable[[Target], Case], servers: Sequence[Target]) -> list[Case]:
+def _side_by_side(look: Callable[[Target], Case], servers: Sequence[Target], watch: Watch) -> list[Case]:
     """Each looked at in a thread of its own, no more than `MOST_AT_ONCE` at a time; in the order of the servers."""
     if len(servers) < 2:
         return [look(where) for where in servers]
     with ThreadPoolExecutor(min(MOST_AT_ONCE, len(servers))) as pool:
-        return list(pool.map(look, servers))
+        looks = [pool.submit(look, where) for where in servers]
+        try:
+            for done, _ in enumerate(as_completed(looks), start=1):
+                watch(done, len(looks))
+        except BaseException:  # somebody pressed Ctrl-C
+            give_up()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        return [one.result() for one in looks]
 
 
 def _own_file(path: str) -> bytes:

@@ -15,6 +15,15 @@ from typing import Any, TypeAlias
 MOST_BYTES = 256 * 1024
 _CHUNK = 16 * 1024
 MOST_ADDRESSES = 8
+# How often a look that waits sees whether it is wanted any more, in seconds.
+_GLANCE = 0.25
+_given_up = threading.Event()
+
+
+def give_up() -> None:
+    """Every look in progress ends soon, as if its time were over: whoever asked is going."""
+    _given_up.set()
+
 
 Address: TypeAlias = tuple[int, Any]
 
@@ -122,5 +131,6 @@ class Wire:
     def _wait(self, wanted: int, deadline: Deadline) -> None:
         poll = select.poll()
         poll.register(self._socket, wanted)
-        if not poll.poll(deadline.left * 1000):
-            raise TimeoutError
+        while not poll.poll(min(deadline.left, _GLANCE) * 1000):
+            if not deadline.left or _given_up.is_set():
+                raise TimeoutError

@@ -17,7 +17,9 @@ AFTER_THE_CHAIN = Step.NAME_CONSTRAINTS + 5
 
 @dataclass(frozen=True, kw_only=True)
 class Noted:
-    """A fault with its code. `more` is further evidence beside got and expected, `certificate` a SHA-256."""
+    """A fault with its code. `more` is further evidence beside got and expected, `certificate` a SHA-256; `look` says
+    which look tells the code from its alternatives, where there are some.
+    """
 
     code: str
     got: str
@@ -26,8 +28,13 @@ class Noted:
     fix: str
     severity: Severity = "error"
     alternatives: tuple[str, ...] = ()
+    look: str = ""
     certificate: str | None = None
     more: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.alternatives and not self.look:
+            raise ValueError(f"{self.code} has alternatives, and nothing tells them apart")
 
 
 def noted_check(code: str, family: Family, title: str, order: int, text: str | None) -> Check:
@@ -44,9 +51,10 @@ def noted_check(code: str, family: Family, title: str, order: int, text: str | N
 
 def finding_of(check: Check, fault: Noted) -> Finding:
     """The fault as a finding of a check."""
+    look = {"look": fault.look} if fault.alternatives else {}
     return check.finding(
         fault.severity,
-        evidence={"got": fault.got, "expected": fault.expected, **fault.more},
+        evidence={"got": fault.got, "expected": fault.expected, **fault.more, **look},
         certificate=fault.certificate,
         who=fault.who,
         fix=fault.fix,

@@ -7,6 +7,7 @@ import time
 from cryptography import x509
 from OpenSSL import SSL
 
+from leafward.doctor.live_handshake import GOODBYE
 from leafward.doctor.target_kinds import DEFAULT_PORT, Target, parse_target
 from leafward.errors import PeerUnavailable
 from leafward.pki.names import HostName, parse_host
@@ -16,7 +17,9 @@ __all__ = ["DEFAULT_PORT", "Target", "parse_target", "presented_chain"]
 TIMEOUT = 10.0
 
 
-def presented_chain(target: Target, *, timeout: float = TIMEOUT, farewell: bytes = b"") -> tuple[x509.Certificate, ...]:
+def presented_chain(
+    target: Target, *, timeout: float = TIMEOUT, farewell: bytes = GOODBYE
+) -> tuple[x509.Certificate, ...]:
     """The certificates that the server sends, in its own order. `timeout` in seconds bounds every step.
 
     `farewell` is sent before the connection is closed: to a server that is asked nothing, a client that leaves after

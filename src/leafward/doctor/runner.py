@@ -12,7 +12,7 @@ from leafward.doctor.case import Case
 from leafward.doctor.check import Check, CouldNotTell, Failed
 from leafward.doctor.checks import CHECKS, check
 from leafward.doctor.consequences import follows
-from leafward.doctor.finding import Finding
+from leafward.doctor.finding import NAMES_ALONE, Finding
 from leafward.doctor.noted import finding_of
 from leafward.pki.chain import fingerprint
 from leafward.pki.rule import Step
@@ -61,9 +61,21 @@ def report(case: Case, found: Sequence[Finding], untold: Sequence[tuple[str, str
     findings = [item.finding for item in ordered]
     cause = next((one for one in findings if one.severity == "error"), None)
     rest = [one for one in findings if one is not cause and not (cause and follows(one, cause, findings))]
+    if cause is not None and _is_no_ca(case, cause):
+        rest = [one for one in rest if one.code != "path-length-exceeded"]
     rest.sort(key=lambda one: _BAD.index(one.severity))
     worst: Verdict = "warning" if any(one.severity == "warning" for one in rest) else "ok"
     return Report(case, "failed" if cause else worst, cause, tuple(rest), tuple(untold))
+
+
+def _is_no_ca(case: Case, cause: Finding) -> bool:
+    """Whether what was put in place of a CA is none: how many CAs it would be too many says nothing then."""
+    judged = case.context
+    return (
+        judged is not None
+        and case.purpose == "ca"
+        and (cause.code, cause.certificate) == ("not-a-ca", fingerprint(judged.leaf))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,8 @@ def _met(case: Case, finding: Finding) -> tuple[int, int, int]:
     """When OpenSSL meets a fault: its pass, then the place on the path (one pass begins at the root), then the step."""
     known = check(finding.code)
     order = known.order if known else Step.ADVICE
+    if finding.evidence.get("key_identifiers") == NAMES_ALONE:
+        order = Step.SIGNATURE  # whoever goes by names comes as far as the signature
     context = case.context
     place = [] if context is None else [fingerprint(one) for one in context.path]
     depth = place.index(finding.certificate) if finding.certificate in place else 0

@@ -28,6 +28,7 @@ def token_faults(
             who="leaf",
             fix=f"{_NEW}. If the token is new, compare the clocks: date -u on both machines.",
             alternatives=("clock-wrong",),
+            look="date -u on both machines: where they differ, it is a clock",
         )
 
 

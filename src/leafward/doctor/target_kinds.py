@@ -5,8 +5,10 @@ Kept apart from the rooms that look at them, which cost time to load: most quest
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from leafward.errors import UsageError
 
@@ -84,6 +86,14 @@ class Asked:
     certificate: str | None = None
     key: str | None = None
     login: bool = True
+
+
+# Told (done, of how many) after each server of several.
+Watch: TypeAlias = Callable[[int, int], None]
+
+
+def unwatched(_done: int, _most: int) -> None:
+    """Nobody looks on."""
 
 
 def is_there(target: str) -> bool:

@@ -14,7 +14,7 @@ from leafward.doctor.file_contents import FileContents, contents
 from leafward.doctor.locked import Password, no_password
 from leafward.doctor.report import joined
 from leafward.doctor.runner import Report, diagnose
-from leafward.doctor.target_kinds import Asked, is_other
+from leafward.doctor.target_kinds import Asked, Watch, is_other, unwatched
 
 _URL = ("http://", "https://")
 
@@ -29,8 +29,11 @@ class Given:
     asked: Asked = field(default_factory=Asked)
 
 
-def examine(given: Given, question: Question, password: Password = no_password) -> list[Report]:
-    """One report for all the files together, and one for each server. `password` is asked for locked files.
+def examine(
+    given: Given, question: Question, password: Password = no_password, watch: Watch = unwatched
+) -> list[Report]:
+    """One report for all the files together, and one for each server. `password` is asked for locked files; `watch` is
+    told of each server that was looked at, where there are several.
 
     Never raises for what files hold or servers do.
     """
@@ -42,7 +45,7 @@ def examine(given: Given, question: Question, password: Password = no_password) 
         return reports
     from leafward.doctor.live_targets import examine_others  # noqa: PLC0415 - as for `_fetch`
 
-    return reports + examine_others(others, evidence, question, given.asked, password)
+    return reports + examine_others(others, evidence, question, given.asked, password, watch=watch)
 
 
 def read(files: Sequence[str], given: Given, password: Password) -> Evidence:

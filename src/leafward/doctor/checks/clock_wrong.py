@@ -14,6 +14,7 @@ keeps a time floor, and says so: leafward manager status.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from leafward import __built__
@@ -38,15 +39,29 @@ def _findings(case: Case, context: Context) -> Iterator[Finding]:
     """The surest evidence first; one is enough. An error where the clock is why a certificate is refused."""
     begins = [one.not_valid_before_utc for one in context.path]
     now = case.now.replace(microsecond=0)
-    if case.peer_time is not None and abs(case.peer_time - now) > MOST_DIFFERENCE:
-        refused = _outside(context, now) and not _outside(context, case.peer_time)
-        yield _finding(case, context, f"{case.peer_time:{_FORM}}, as the server says", refused=refused)
     if case.clock_is_real and now < BUILT:
         expected = f"not before {BUILT:%Y-%m-%d}, when this program was made"
         yield _finding(case, context, expected, refused=now < max(begins))
+    if case.peer_time is not None and abs(case.peer_time - now) > MOST_DIFFERENCE and _may_be_right(case, begins):
+        refused = _outside(context, now) and not _outside(context, case.peer_time)
+        found = _finding(case, context, f"{case.peer_time:{_FORM}}, as the server says", refused=refused)
+        yield _of_two_clocks(found, early=now < max(begins)) if refused and now >= min(begins) else found
     if len(begins) > 1 and now < min(begins):
         expected = f"not before {min(begins):{_FORM}}, when the oldest certificate begins"
         yield _finding(case, context, expected, refused=True)
+
+
+def _may_be_right(case: Case, begins: list[datetime]) -> bool:
+    """Whether the server's clock can be the right one: it is not before what it shows, nor before this program."""
+    known = max(begins) if not case.clock_is_real else max(BUILT, *begins)
+    return case.peer_time is not None and case.peer_time >= known - MOST_DIFFERENCE
+
+
+def _of_two_clocks(found: Finding, *, early: bool) -> Finding:
+    """Two clocks disagree, and each may be the wrong one."""
+    look = "a third clock (a phone's) beside date -u on both machines: the one that differs is wrong"
+    other = "certificate-not-yet-valid" if early else "certificate-expired"
+    return replace(found, evidence={**found.evidence, "look": look}, alternatives=(other,))
 
 
 def _finding(case: Case, context: Context, expected: str, *, refused: bool) -> Finding:

@@ -23,15 +23,20 @@ _CODES = {
 }
 
 
-def judge(shown: Shown) -> Prediction:
-    """The code and the text of the error, with a blank between them."""
+def explained(shown: Shown) -> tuple[str, str] | None:
+    """The code and the message of the error; None where it accepts."""
     errors = openssl_errors(shown, Manner(level=1, names=False))
     if errors:
-        return Prediction.refuses(f"{_CODES.get(errors[-1], 'UNSPECIFIED')} {TEXTS[errors[-1]]}")
+        return _CODES.get(errors[-1], "UNSPECIFIED"), TEXTS[errors[-1]]
     names = Names.of(shown.leaf)
     if names.fits(shown.host, one_label=False, common_name=not names.has_any):
-        return ACCEPTS
-    return Prediction.refuses(f"ERR_TLS_CERT_ALTNAME_INVALID {_mismatch(shown, names)}")
+        return None
+    return "ERR_TLS_CERT_ALTNAME_INVALID", _mismatch(shown, names)
+
+
+def _judge(shown: Shown) -> Prediction:
+    said = explained(shown)
+    return ACCEPTS if said is None else Prediction.refuses(" ".join(said))
 
 
 def _mismatch(shown: Shown, names: Names) -> str:
@@ -45,4 +50,4 @@ def _mismatch(shown: Shown, names: Names) -> str:
     return f"{said}Host: {host}. is not in the cert's altnames: {', '.join(listed)}"
 
 
-CLIENT = Client(name="node", measured="Node 20.20 with OpenSSL 3.0", judge=judge)
+CLIENT = Client(name="node", measured="Node 20.20 with OpenSSL 3.0", judge=_judge)

@@ -119,7 +119,8 @@ class _Verification:
     def _date(self, certificate: x509.Certificate) -> int | None:
         if self._now < certificate.not_valid_before_utc:
             return 9
-        return 10 if self._now > certificate.not_valid_after_utc else None
+        # The last second is one too late: X509_cmp_time never says "equal".
+        return 10 if self._now >= certificate.not_valid_after_utc else None
 
     def _extensions(self, place: int) -> Iterator[int]:
         certificate = self.path[place]

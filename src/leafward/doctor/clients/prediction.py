@@ -1,6 +1,6 @@
 """What a client is predicted to say. A model may say more than the engine's findings: each stack has its own order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -48,12 +48,16 @@ Judge: TypeAlias = Callable[[Shown], Prediction]
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A stack: its name, which versions were measured, and its model. `versions`: the TLS versions that it speaks."""
+    """A stack: its name, which versions were measured, and its model. `versions`: the TLS versions that it speaks.
+
+    `words` are what it shows where no chain is judged: by the name of an alert, or of the end of an attempt.
+    """
 
     name: str
     measured: str
     judge: Judge = field(repr=False)
     versions: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    words: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def predict(self, case: Case) -> Prediction:
         """What this client says in a case. Never raises for what is in it."""
@@ -68,13 +72,15 @@ class Client:
     def _reached(self, seen: LiveEvidence) -> Prediction | None:
         """What comes before the certificates; None where they are what counts."""
         if seen.first.step in ("resolve", "connect") or seen.first.end in ("not-tls", "timeout") or seen.spoken:
-            return Prediction.refuses(f"no handshake: {seen.spoken or seen.first.end}")
+            end: str = "not-tls" if seen.spoken else seen.first.end
+            return Prediction.refuses(self.words.get(end, f"no handshake: {seen.spoken or end}"))
         looks = [one for one in (seen.attempt(version) for version in self.versions) if one is not None]  # type: ignore[arg-type]  # versions are those
         if looks and all(one.step == "handshake" and one.end in ("alert", "older-tls", "closed") for one in looks):
             last = looks[-1]
             if last.chain and last.asked:  # it is refused after it has judged the chain
                 return None
-            return Prediction.refuses(last.alert.name if last.alert is not None else last.end)
+            end = last.alert.name if last.alert is not None else last.end
+            return Prediction.refuses(self.words.get(end, end))
         return None
 
 

@@ -23,4 +23,17 @@ def _judge(shown: Shown) -> Prediction:
     return python_says(shown, Manner())
 
 
-CLIENT = Client(name="python", measured="Python 3.11.7 with OpenSSL 3.0", judge=_judge)
+# What it raises before there is a chain to judge, by the class of the error.
+BEFORE = {
+    "refused": "ConnectionRefusedError: [Errno 111] Connection refused",
+    "not-tls": "SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number",
+    "closed": "SSLEOFError: [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol",
+    "protocol_version": "SSLError: [SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version",
+    "handshake_failure": "SSLError: [SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure",
+}
+CLIENT = Client(
+    name="python",
+    measured="Python 3.11.7 with OpenSSL 3.0",
+    judge=_judge,
+    words={end: words.partition(": ")[2] for end, words in BEFORE.items()},
+)

@@ -28,10 +28,11 @@ def check(context: Context) -> Iterator[Finding]:
 
 def is_stale(link: Link) -> bool:
     """True where a workload CA of the right name has another key than the one that signed."""
-    return _is_workload_ca(link) and link.names_match and link.key_ids_match is False and not link.signed
+    return is_workload_ca(link) and link.names_match and link.key_ids_match is False and not link.signed
 
 
-def _is_workload_ca(link: Link) -> bool:
+def is_workload_ca(link: Link) -> bool:
+    """Whether the issuer is a workload CA: by its name, or as it allows no CA below."""
     by_name = any(name in link.issuer.subject.rfc4514_string().lower() for name in WORKLOAD_CA_NAMES)
     return by_name or path_length(link.issuer) == 0
 

@@ -22,7 +22,7 @@ def command(home: Home, clear: bool, dry_run: bool, yes: bool, as_json: bool) ->
     """Which leaf devices cannot connect, and why: failed TLS handshakes and refused logins, the latest first.
 
     One line for each address and what went wrong there, however often; kept over a restart of the hub. The codes are
-    those of `leafward doctor`.
+    those of `leafward doctor`, which looks at the chain that clients are shown: its fault is their cause.
 
     \b
     Examples:
@@ -35,11 +35,20 @@ def command(home: Home, clear: bool, dry_run: bool, yes: bool, as_json: bool) ->
     facts = _asked(home)
     if clear and not dry_run:
         _clear(home, len(facts["failures"]), yes=yes, as_json=as_json)
-    elif as_json:
-        voice.say_json(facts)
     else:
-        for line in lines(facts):
-            voice.say(line)
+        _tell(home, facts, as_json=as_json)
+
+
+def _tell(home: Home, facts: dict[str, Any], *, as_json: bool) -> None:
+    from leafward.cli.doctor_home import home_report
+    from leafward.cli.hub_verdict import in_the_light_of, verdict_lines
+
+    facts = in_the_light_of(facts, home_report(home))
+    if as_json:
+        voice.say_json(facts)
+        return
+    for line in (*lines(facts), *verdict_lines(facts)):
+        voice.say(line)
 
 
 def lines(facts: dict[str, Any]) -> list[str]:

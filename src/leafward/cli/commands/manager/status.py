@@ -1,6 +1,6 @@
 """`leafward manager status`: what a running manager holds, and what comes next."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,9 @@ from leafward.cli.doctor_home import home_report, report_json, report_lines
 from leafward.cli.options import home_option, json_option
 from leafward.cli.roles import ROLE_NAMES
 from leafward.store.home import Home
+
+if TYPE_CHECKING:
+    from leafward.doctor.runner import Report
 
 _DOING = {"renew": "renews", "ends": "ends"}
 _ENROLMENT = {
@@ -21,26 +24,41 @@ _ENROLMENT = {
 
 @click.command("status")
 @click.option(
-    "--check", is_flag=True, help="Also look at the chain as a leaf device does, as `leafward doctor` on the home."
+    "--check",
+    is_flag=True,
+    help="Also look at the chain as a leaf device does, and tell all, as `leafward doctor` on the home.",
 )
 @home_option
 @json_option
 def command(home: Home, check: bool, as_json: bool) -> int:
-    """What the manager holds, until when, what comes next, and what a person should know about it."""
+    """What the manager holds, until when, what comes next, and what a person should know about it.
+
+    With the doctor's verdict on the chain as it is filed; --check also looks at what the hub serves, tells all of it,
+    and exits with 1 where it fails.
+    """
     from leafward.cli.management_client import get_status
 
     facts = get_status(home)
-    report = home_report(home) if check else None
+    report = home_report(home, live=check)
     if as_json:
-        voice.say_json(facts if report is None else {**facts, "diagnosis": report_json(report)})
-        return int(report is not None and report.failed)
+        voice.say_json({**facts, "diagnosis": report_json(report)})
+        return int(check and report.failed)
     for line in lines(facts):
         voice.say(line)
     for warning in facts["warnings"]:
         voice.warn(warning)
-    for line in () if report is None else ("", *report_lines(report)):
+    for line in ("", *report_lines(report)) if check else _verdict(report):
         voice.say(line)
-    return int(report is not None and report.failed)
+    return int(check and report.failed)
+
+
+def _verdict(report: "Report") -> list[str]:
+    """The doctor's, short."""
+    cause = report.cause
+    if cause is None:
+        warned = ", ".join(dict.fromkeys(one.code for one in report.findings if one.severity == "warning"))
+        return [f"  doctor: {report.verdict}" + (f" ({warned})" if warned else "")]
+    return [f"  doctor: {cause.title}  [{cause.code}]", f"    {cause.who}: {cause.fix}"]
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
