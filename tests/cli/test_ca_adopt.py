@@ -190,6 +190,55 @@ def test_bare_files(tmp_path: Path) -> None:
     assert "is not here" in skipped["foreign.pem"] or "foreign" in skipped["foreign.pem"]
 
 
+def pfx(ca: OpensslCa, out: Path, password: str, *options: str) -> Path:
+    """The CA's certificate and key in one PKCS#12 file, and its PEM key gone."""
+    out.parent.mkdir(exist_ok=True)
+    openssl(ca.folder, "pkcs12", "-export", "-in", str(ca.certificate), "-inkey", str(ca.key),
+            "-passout", f"pass:{password}", "-out", str(out), *options)  # fmt: skip
+    return out
+
+
+def test_pkcs12(tmp_path: Path) -> None:
+    """A CA that is a .pfx and nothing else, under a password of its own; what it issued lies beside it."""
+    ca = OpensslCa(tmp_path / "theirs")
+    folder = tmp_path / "bare"
+    held = pfx(ca, folder / "ca.pfx", "opensesame")
+    shutil.copy(ca.issue("mine"), folder / "mine.pem")
+    home = tmp_path / "home"
+    assert "there is nobody to ask" in refused(home, folder)
+    assert "there is nobody to ask" in refused(home, folder, "--dry-run", "--skip-locked")
+    assert "ca.pfx does not open" in refused(home, folder, "--passphrase-file", secret(tmp_path, "wrong"))
+    before = contents(folder)
+    done = adopt(home, folder, "--passphrase-for", f"{held}={secret(tmp_path, 'opensesame')}")
+    assert [(one["name"], one["key"]) for one in done["authorities"]] == [("their-ca", True)]
+    assert (done["recorded"], done["skipped"], contents(folder)) == (2, [], before)
+    kept = next(home.rglob("their-ca/key.pem")).read_text()
+    assert "ENCRYPTED" in kept
+    issued = ["ca", "leaf", "pump-9", "--issuer", "their-ca", "--passphrase-file", secret(tmp_path, "opensesame")]
+    assert leafward(*issued, home=home, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(("password", "options"), [("", ()), ("1234", ()), ("1234", ("-legacy",))])
+def test_pkcs12_that_anybody_opens(tmp_path: Path, password: str, options: tuple[str, ...]) -> None:
+    ca = OpensslCa(tmp_path / "theirs")
+    pfx(ca, tmp_path / "bare" / "root.p12", password, *options)
+    done = adopt(tmp_path / "home", tmp_path / "bare")
+    assert [(one["name"], one["key"]) for one in done["authorities"]] == [("their-ca", True)]
+    assert "ENCRYPTED" not in next((tmp_path / "home").rglob("their-ca/key.pem")).read_text()
+
+
+def test_pkcs12_beside_its_pem_files(tmp_path: Path) -> None:
+    """What the scripts make for each device: under any password, nobody is asked."""
+    ca = OpensslCa(tmp_path / "theirs")
+    issued = ca.issue("mine")
+    openssl(ca.folder, "pkcs12", "-export", "-in", str(issued), "-inkey", "private/mine.key",
+            "-passout", "pass:whatever", "-out", "issued/mine.pfx")  # fmt: skip
+    (ca.folder / "issued" / "damaged.pfx").write_bytes(b"0\x82nonsense")
+    done = adopt(tmp_path / "home", ca.folder, "--skip-locked")
+    assert done["recorded"] == 2
+    assert [Path(one["path"]).name for one in done["skipped"]] == ["damaged.pfx"]
+
+
 def test_roles_by_hand(tmp_path: Path) -> None:
     """root -> `Line.ca`: by its name a device CA, unless a person says that it is an intermediate."""
     ca = OpensslCa(tmp_path / "theirs")

@@ -6,15 +6,21 @@ root "Root" -> intermediate 'Fac"tory <1>' -> device CA "gw.ca"
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from leafward.cli.chain_view import next_forced, next_renewal, top_down
 from leafward.cli.chart_svg import draw_svg
 from leafward.cli.chart_table import draw_table
+from leafward.cli.text_width import columns, cut, cut_points, pad, points
 from leafward.cli.timeline import draw_timeline
 from leafward.pki.chain import Chain
 from leafward.pki.renewal import RenewalPolicy
@@ -108,8 +114,8 @@ def test_svg_of_a_hub(hub_chain: Chain) -> None:
     assert "#b3261e" in draw_svg(hub_chain, "gw", end + timedelta(days=1))
 
 
-def timeline(chain: Chain, now: datetime, columns: int = 120) -> list[str]:
-    return draw_timeline(chain, now, columns=columns, policy=RenewalPolicy.parse())
+def timeline(chain: Chain, now: datetime, width: int = 120) -> list[str]:
+    return draw_timeline(chain, now, columns=width, policy=RenewalPolicy.parse())
 
 
 def test_timeline(hub_chain: Chain) -> None:
@@ -123,8 +129,25 @@ def test_timeline(hub_chain: Chain) -> None:
     assert "the gateway renews the hub server certificate by itself" in lines[7]
     assert lines[8].startswith("forced  ")
     assert "the device CA 'gateway.test.ca' ends, and somebody has to replace it before" in lines[8]
-    for columns in (40, 80, 300):
-        assert len({line.rindex("20") for line in timeline(hub_chain, start, columns)[1:6]}) == 1
+    for width in (40, 80, 300):
+        assert len({line.rindex("20") for line in timeline(hub_chain, start, width)[1:6]}) == 1
+    assert max(map(len, timeline(hub_chain, start, 80)[:6])) <= 80
+    assert timeline(hub_chain, policy_due(hub_chain))[-2].startswith("next    now: ")
+
+
+def policy_due(chain: Chain) -> datetime:
+    return RenewalPolicy.parse().due(chain.leaf)
+
+
+def test_names_of_any_script_and_length() -> None:
+    """Columns of a terminal and room in a picture: ideographs count twice, marks not at all, a W more than an l."""
+    assert [columns(text) for text in ("ab", "证书", "e\u0301")] == [2, 4, 1]
+    assert [pad("证", 4), cut("证书证书", 6), cut("abc", 3)] == ["证  ", "证书…", "abc"]
+    assert columns(cut("证书证书", 5)) <= 5
+    assert points("W" * 10, 16) > points("l" * 20, 16)
+    assert cut_points("W" * 64, 16, 300).endswith("W…")
+    assert points(cut_points("W" * 64, 16, 300), 16) <= 300
+    assert cut_points("short", 16, 300) == "short"
 
 
 def test_timeline_of_what_has_ended(hub_chain: Chain) -> None:
@@ -157,3 +180,18 @@ def test_a_lone_certificate_and_two_forms_at_once(chain_file: Path, tmp_path: Pa
     done = leafward("chain", str(alone), "--timeline")
     assert (done.returncode, "is not presented" in done.stderr) == (0, True)
     assert leafward("chain", str(chain_file), "--dot", "--json").returncode == 2
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_no_words_to_programmers(tmp_path: Path) -> None:
+    """A stranger's CA whose name is longer than RFC 5280 allows: shown whole, and no library warns on the terminal."""
+    text, key, now = "x" * 70, ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text, _validate=False)])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    dated = builder.serial_number(7).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    pem = dated.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    (tmp_path / "long.pem").write_bytes(pem)
+    command = [sys.executable, "-m", "leafward", "chain", "long.pem"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert text in done.stdout
+    assert done.stderr == ""

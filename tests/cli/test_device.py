@@ -100,3 +100,33 @@ def test_disable_of_an_unknown_device(edge: Edge) -> None:
     done = edge.run("device", "disable", "nobody")
     assert done.returncode == 3
     assert "nobody" in done.stderr
+
+
+def test_a_device_that_is_moved(edge: Edge) -> None:
+    """moved ── line-1 ── here, then ── line-2 ── line-1 ── here, then here: nothing else of it changes."""
+    edge.json("device", "add", "line-1")
+    edge.json("device", "add", "line-2", "--parent", "line-1")
+    edge.json("device", "add", "moved", "--parent", "line-1")
+    before = edge.json("device", "show", "moved", "--secrets")
+    assert before["parent"] == "line-1"
+    assert edge.json("device", "set-parent", "moved", "line-2")["parent"] == "line-2"
+    assert edge.json("device", "show", "moved", "--secrets") == {**before, "parent": "line-2"}
+    assert edge.run("device", "set-parent", "moved", "--none").stdout == "moved is behind no other gateway\n"
+    assert edge.json("device", "show", "moved", "--secrets") == {**before, "parent": None}
+
+
+def test_a_place_that_cannot_be(edge: Edge) -> None:
+    """Behind itself, directly and by another; nowhere said, and both said; a device that is not there."""
+    edge.json("device", "add", "upper")
+    edge.json("device", "add", "lower", "--parent", "upper")
+    for arguments, code, said in (
+        (("upper", "lower"), 3, "behind itself"),
+        (("upper", "upper"), 3, "behind itself"),
+        (("upper",), 2, "--none"),
+        (("upper", "lower", "--none"), 2, "--none"),
+        (("upper", "no/slash"), 2, "use letters"),
+        (("absent", "upper"), 3, "absent"),
+    ):
+        done = edge.run("device", "set-parent", *arguments)
+        assert (done.returncode, said in done.stderr) == (code, True), (arguments, done)
+    assert edge.json("device", "show", "upper")["parent"] is None

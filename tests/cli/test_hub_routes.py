@@ -68,6 +68,21 @@ def test_a_route_that_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "understood: it leads into $upstream\n"
 
 
+@pytest.mark.parametrize(
+    ("source", "silent"), [("twinChangeNotifications", False), ("deviceLifecycleEvents", True), ("jobs/x", True)]
+)
+def test_a_route_that_never_takes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, silent: bool
+) -> None:
+    """What IoT Hub alone tells of is understood, and said to be silent here."""
+    text = f"FROM /{source} INTO $upstream"
+    assert routes("check", text) == 0
+    assert ("takes nothing" in capsys.readouterr().err) is silent
+    (tmp_path / "leafward.toml").write_text(f'[hub.routes]\nquiet = "{text}"\n')
+    assert routes("--home", str(tmp_path)) == 0
+    assert ("quiet takes nothing" in capsys.readouterr().err) is silent
+
+
 def test_the_file_s_routes_are_checked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert routes("check", "--home", str(home)) == 0
     assert capsys.readouterr().out == "3 routes, all understood\n"

@@ -223,6 +223,12 @@ def test_where_browsers_and_runtimes_are_looked_for(tmp_path: Path) -> None:
     (runtime / "bin").mkdir()
     called = Machine("linux", which=lambda _name: str(runtime / "bin/java"), tree=tmp_path)
     assert len(java_stores(called)) == 1
+    own = tmp_path / "own/lib/security/cacerts"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    environment = {"JAVA_HOME": str(tmp_path / "own")}
+    meant = Machine("linux", environment=environment, which=lambda _name: str(runtime / "bin/java"), tree=tmp_path)
+    assert [store.where for store in java_stores(meant)] == [str(own)]
 
 
 def test_a_tool_that_is_missing_or_fails(anchor: Anchor, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from leafward.cli.main import run
+from leafward.cli.main import main as leafward
 
 
 def main() -> NoReturn:
     """Runs the command and exits."""
-    sys.exit(run(["certgen", *_folder(Path(sys.argv[0])), *sys.argv[1:]]))
+    leafward(["certgen", *_folder(Path(sys.argv[0])), *sys.argv[1:]])
 
 
 def _folder(called: Path) -> list[str]:

@@ -3,8 +3,10 @@
 Exit codes: 0 done, 1 the answer is "no", 2 wrong use, 3 cannot do it.
 """
 
+import gc
 import os
 import sys
+import warnings
 from typing import Any, NoReturn
 
 import click
@@ -63,7 +65,11 @@ def cli(home: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command and exits. A mistake of the user's never shows a traceback."""
-    sys.exit(run(arguments))
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # a library's words to programmers, about a stranger's certificate
+    code = run(arguments)
+    gc.freeze()  # the system takes all memory back: to look through it for garbage first is a tenth of a short command
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -1,6 +1,9 @@
 """`leafward certgen`: the commands of the convenience scripts, bash and PowerShell."""
 
+import contextlib
+import gc
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +50,18 @@ class _Command(click.Command):
         return rest
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No looks for garbage meanwhile: there is hardly any, and most of the command is loading what lives to its end."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 @click.command("certgen", cls=_Command, epilog=_epilog())
 @click.argument("name", metavar="COMMAND")
 @click.argument("arguments", nargs=-1, metavar="[ARG]…")
@@ -70,6 +85,7 @@ class _Command(click.Command):
 @click.option("--force", is_flag=True, envvar=FORCE_VARIABLE, help=f"Replace what is there (or {FORCE_VARIABLE}).")
 @click.option("--dry-run", is_flag=True, help="Only say what would be written and removed.")
 @json_option
+@_uncollected()
 def command(
     name: str,
     arguments: tuple[str, ...],

@@ -76,6 +76,11 @@ class Leaf:
         return f"/devices/{quote(self.device_id, safe='')}/messages/events?api-version={API_VERSION}"
 
 
+def is_address(gateway: str) -> bool:
+    """Whether a gateway is called by an IP address, not by a name."""
+    return ":" in gateway or gateway.replace(".", "").isdigit()
+
+
 def text(value: object) -> str:
     """A string literal of C, C#, Java, JavaScript and Python alike: ASCII, in double quotes."""
     return json.dumps(str(value))

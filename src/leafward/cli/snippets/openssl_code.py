@@ -2,7 +2,7 @@
 
 import shlex
 
-from leafward.cli.snippets.leaf import Leaf
+from leafward.cli.snippets.leaf import Leaf, is_address
 from leafward.cli.snippets.shell_words import command
 
 _BODY = '{"temperature": 21.5}'
@@ -24,15 +24,11 @@ def write(leaf: Leaf) -> str:
     lines = " ".join(shlex.quote(line) for line in request)
     files = ("-cert", leaf.certificate, "-key", leaf.private_key, "-cert_chain", leaf.certificate)
     certificate = (files,) if leaf.x509 else ()
-    name = "-verify_ip" if _is_address(leaf.gateway) else "-verify_hostname"
-    server = () if _is_address(leaf.gateway) else ("-servername", leaf.gateway)
+    name = "-verify_ip" if is_address(leaf.gateway) else "-verify_hostname"
+    server = () if is_address(leaf.gateway) else ("-servername", leaf.gateway)
     handshake = command(
         ("openssl", "s_client", "-quiet", "-connect", f"{host}:{leaf.https_port}", *server),
         ("-CAfile", leaf.root, name, leaf.gateway, "-verify_return_error"),
         *certificate,
     )
     return f"{{ printf '%s\\r\\n' {lines}; printf '%s' {shlex.quote(_BODY)}; }} | {handshake}"
-
-
-def _is_address(gateway: str) -> bool:
-    return ":" in gateway or gateway.replace(".", "").isdigit()

@@ -74,13 +74,21 @@ def _keytool(machine: Machine) -> str:
 
 
 def _files(machine: Machine) -> Iterator[Path]:
-    seen: set[Path] = set()
-    runtimes = [Path(home)] if (home := machine.environment.get("JAVA_HOME")) else []
+    """Of the first place that has one: who sets JAVA_HOME means that runtime and no other."""
+    for candidates in _candidates(machine):
+        seen: set[Path] = set()
+        for file in candidates:
+            # Debian's runtimes all link to one file.
+            if file.is_file() and file.resolve() not in seen:
+                seen.add(file.resolve())
+                yield file
+        if seen:
+            return
+
+
+def _candidates(machine: Machine) -> Iterator[list[Path]]:
+    if home := machine.environment.get("JAVA_HOME"):
+        yield [Path(home) / place for place in _PLACES]
     if program := machine.which("java"):
-        runtimes.append(Path(program).resolve().parents[1])
-    candidates = [runtime / place for runtime in runtimes for place in _PLACES]
-    for file in (*candidates, machine.tree / "etc/ssl/certs/java/cacerts"):
-        # Debian's runtimes all link to one file.
-        if file.is_file() and file.resolve() not in seen:
-            seen.add(file.resolve())
-            yield file
+        yield [Path(program).resolve().parents[1] / place for place in _PLACES]
+    yield [machine.tree / "etc/ssl/certs/java/cacerts"]
