@@ -2,13 +2,13 @@
 
     .venv/bin/python -m benchmarks.provisioning --devices 1000000 --herd 10000 --json
 
-Registry, on SQLite and on PostgreSQL (a cluster of its own, in a temporary folder, with fsync off): import of JSON
-lines as `leafward device import` does it, in batches of 5,000; look-ups of random devices, one after the other; the
-memory of the process at a tenth of the import and at its end.
+Registry, on SQLite and on PostgreSQL (a cluster of its own, in a temporary folder, durable): import of JSON lines as
+`leafward device import` does it, in batches of 5,000; look-ups of random devices, one after the other; the memory of
+the process at a tenth of the import and at its end.
 
-Herd: `leafward provisioning run`, asked on its socket as the hub asks it. Every device begins at once, does what it is
-told (429 with Retry-After, 202, then its operation), and counts as failed when it is not assigned in the end. Two
-kinds: derived symmetric keys, and certificates two CAs below a verified root. The figure is how many failed.
+Herd (`benchmarks/herd.py`): `leafward provisioning run`, asked on its socket as the hub asks it, with derived symmetric
+keys and with certificates two CAs below a verified root; and on its own MQTT port, where each device makes a handshake
+with its certificate. The figure is how many failed.
 """
 
 import argparse
@@ -23,18 +23,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import aiohttp
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
+from benchmarks.herd import SCOPE, Ca, Headers, Herd, Site, by_mqtt, by_socket, contexts, key_pem, pem
 from benchmarks.row import Row, table
 from leafward.provisioning.database import open_provisioning
 from leafward.provisioning.device_import import Counts, DeviceImport
@@ -51,9 +46,6 @@ LEAFWARD = Path(sys.prefix) / "bin" / "leafward"
 LOOKUPS = 20_000
 P99_BOUND_MS, IMPORT_BOUND, MEMORY_BOUND_MB = 2.0, 20_000.0, 32.0
 KEYS = SymmetricKeys(b"1" * 64, b"2" * 64)
-# Connections that the herd opens at once: the hub's door has fewer.
-CONNECTIONS = 500
-VERSION = "api-version=2019-03-31"
 
 
 # ---- the registry
@@ -82,9 +74,9 @@ def registry(where: str | Path, name: str, devices: int) -> list[Row]:
             refuse=lambda number, why: sys.exit(f"line {number}: {why}"),
             progress=lambda counts: _note(memory, counts),
         )
-        begun = time.perf_counter()
+        begun, spent = time.perf_counter(), time.process_time()
         run.run(lines(devices))
-        seconds = time.perf_counter() - begun
+        seconds, spent = time.perf_counter() - begun, time.process_time() - spent
         pairs = list(_look_ups(opened, devices))
     waits, idle = (sorted(column) for column in zip(*pairs, strict=True))
     early = next((mb for seen, mb in memory if seen >= devices / 10), memory[0][1])
@@ -94,7 +86,11 @@ def registry(where: str | Path, name: str, devices: int) -> list[Row]:
             f"{name}: devices imported a second",
             devices / seconds,
             IMPORT_BOUND,
-            details={"devices": devices, "seconds": seconds},
+            details={
+                "devices": devices,
+                "seconds": seconds,
+                "processor microseconds a device, of this process": spent / devices * 1e6,
+            },
         ),
         Row(
             f"{name}: look-up among them, p99 in milliseconds",
@@ -140,18 +136,6 @@ def _look_ups(opened: Registry, devices: int) -> Iterator[tuple[float, float]]:
 # ---- the herd
 
 
-@dataclass
-class Herd:
-    """What became of it."""
-
-    answers: Counter[int] = field(default_factory=Counter)
-    failed: int = 0
-    waits: list[float] = field(default_factory=list)
-
-
-Headers = dict[str, str]
-
-
 def by_key(count: int) -> dict[str, Headers]:
     """Devices with derived keys: their names, and what they send."""
     expiry = int(time.time()) + 7200
@@ -159,152 +143,114 @@ def by_key(count: int) -> dict[str, Headers]:
     for number in range(count):
         name = f"herd-{number:05d}"
         key = derived_key(KEYS.primary, name)
-        found[name] = {"Authorization": sas.sign(dps.resource("leafward", name), key, expiry, dps.KEY_NAME)}
+        found[name] = {"Authorization": sas.sign(dps.resource(SCOPE, name), key, expiry, dps.KEY_NAME)}
     return found
 
 
-def by_certificate(count: int, root: "Ca") -> dict[str, Headers]:
-    """Devices with certificates below root -> intermediate -> line: their names, and what the hub hands on."""
-    intermediate = root.below("Herd Intermediate")
-    line = intermediate.below("Herd Line CA")
-    key = ec.generate_private_key(ec.SECP256R1())
-    above = [line.certificate, intermediate.certificate]
+def by_certificate(count: int, site: Site) -> dict[str, Headers]:
+    """Devices with certificates: their names, and what the hub hands on."""
     return {
-        name: {dps_door.CHAIN: dps_door.write_chain([line.leaf(name, key), *above]), dps_door.OPENS_HUB: "1"}
+        name: {dps_door.CHAIN: dps_door.write_chain(site.chain(name)), dps_door.OPENS_HUB: "1"}
         for name in (f"herd-x509-{number:05d}" for number in range(count))
     }
 
 
-@dataclass(frozen=True)
-class Ca:
-    """A CA with its key."""
-
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
-
-    @classmethod
-    def root(cls, name: str) -> "Ca":
-        key = ec.generate_private_key(ec.SECP256R1())
-        return cls(_certificate(name, key, None, ca=True), key)
-
-    def below(self, name: str) -> "Ca":
-        key = ec.generate_private_key(ec.SECP256R1())
-        return Ca(_certificate(name, key, self, ca=True), key)
-
-    def leaf(self, name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-        return _certificate(name, key, self, ca=False)
-
-
-def _certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: Ca | None, *, ca: bool) -> x509.Certificate:
-    now = datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    signer = issuer.key if issuer else key
-    usage = dict.fromkeys(
-        (
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "encipher_only",
-            "decipher_only",
-        ),
-        False,
-    )
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer.certificate.subject if issuer else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, **usage), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-    )
-    if not ca:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
-    return builder.sign(signer, hashes.SHA256())
-
-
-async def stampede(home: Home, devices: dict[str, Headers]) -> Herd:
-    """All at once."""
-    herd = Herd()
-    connector = aiohttp.UnixConnector(path=str(home.provisioning_socket), limit=CONNECTIONS)
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, base_url="http://provisioning") as session:
-        await asyncio.gather(*(_register(session, herd, name, headers) for name, headers in devices.items()))
-    return herd
-
-
-async def _register(session: aiohttp.ClientSession, herd: Herd, name: str, headers: Headers) -> None:
-    begun = time.perf_counter()
-    body = json.dumps({"registrationId": name}).encode()
-    path = f"{dps.register_path('leafward', name)}?{VERSION}"
-    while True:
-        status, found, later = await _ask(session, "PUT", path, headers, body)
-        herd.answers[status] += 1
-        if status == 202:
-            break
-        if status not in (429, 503):
-            herd.failed += 1
-            return
-        await asyncio.sleep(later)
-    await asyncio.sleep(later)
-    path = f"{dps.operation_path('leafward', name, found['operationId'])}?{VERSION}"
-    status, found, _ = await _ask(session, "GET", path, headers, b"")
-    herd.failed += status != 200 or found["status"] != "assigned"
-    herd.waits.append(time.perf_counter() - begun)
-
-
-async def _ask(
-    session: aiohttp.ClientSession, method: str, path: str, headers: Headers, body: bytes
-) -> tuple[int, dict[str, str], float]:
-    async with session.request(method, path, headers=headers, data=body) as answer:
-        return answer.status, await answer.json(), float(answer.headers.get("Retry-After", 0))
-
-
 @contextlib.asynccontextmanager
-async def service(home: Home) -> AsyncIterator[int]:
-    """`leafward provisioning run`; its process id."""
-    command = [str(LEAFWARD), "provisioning", "run", "--home", str(home.root)]
+async def service(home: Home) -> AsyncIterator[tuple[int, int]]:
+    """`leafward provisioning run`, on its socket and on a port of its own; its process id, and its MQTT port."""
+    command = [str(LEAFWARD), "provisioning", "run", "--home", str(home.root), "--bind", "127.0.0.1"]
+    command += ["--mqtt-port", "0", "--https-port", "0"]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    await process.stdout.readline()
+    said = (await process.stdout.readline()).decode()
     try:
-        yield process.pid
+        yield process.pid, int(said.partition("on port ")[2].partition(",")[0])
     finally:
         process.terminate()
         await process.wait()
 
 
 async def herds(folder: Path, keys: int, certificates: int, database: str | None, name: str) -> list[Row]:
-    """Both kinds, one after the other, on a fresh home."""
-    home = Home(folder)
+    """Each kind, one after the other, on a fresh home."""
+    home, site = Home(folder), Site.made()
     home.root.mkdir(parents=True)
-    text = '[device]\nhostname = "gateway.test"\n'
-    home.settings.write_text(text + (f'[provisioning]\ndatabase = "{database}"\n' if database else ""))
-    root = Ca.root("Herd Root")
-    _enrol_in(home, database, root)
-    rows = []
-    async with service(home) as process:
-        for kind, devices in (("derived keys", by_key(keys)), ("certificates", by_certificate(certificates, root))):
-            begun = time.perf_counter()
-            herd = await stampede(home, devices)
-            seconds = time.perf_counter() - begun
-            herd.waits.sort()
-            details = {
-                "devices": len(devices),
-                "seconds until the last": seconds,
-                "registrations a second": len(devices) / seconds,
-                "median seconds of a device": herd.waits[len(herd.waits) // 2] if herd.waits else 0.0,
-                "told to come back": herd.answers[429],
-                "unavailable": herd.answers[503],
-                "MB of the service": _resident_of(process),
-            }
-            rows.append(Row(f"{name}: failed of a herd with {kind}", herd.failed, 0, at_most=True, details=details))
-    return rows
+    _settle(home, site, database)
+    _enrol_in(home, database, site.root)
+    by_tls = contexts(site, [f"herd-tls-{number:05d}" for number in range(certificates)], folder / "devices")
+    async with service(home) as (process, port):
+        socket = home.provisioning_socket
+        return [
+            await _measured(process, f"{name}: failed of a herd with derived keys", by_socket(socket, by_key(keys))),
+            await _measured(
+                process,
+                f"{name}: failed of a herd with certificates, by the hub's socket",
+                by_socket(socket, by_certificate(certificates, site)),
+            ),
+            await _measured(
+                process, f"{name}: failed of a herd with certificates, each by MQTT and TLS", by_mqtt(port, by_tls)
+            ),
+        ]
+
+
+async def _measured(process: int, what: str, run: Coroutine[Any, Any, Herd]) -> Row:
+    """The herd's own processor time stands beside the service's: on two cores they take it from one another."""
+    before, ours, begun = Spent.of(process), time.process_time(), time.perf_counter()
+    memory = asyncio.create_task(_largest(process))
+    herd = await run
+    seconds = time.perf_counter() - begun
+    memory.cancel()
+    herd.waits.sort()
+    after, devices = Spent.of(process), len(herd.waits) + sum(herd.faults.values())
+    details = {
+        "devices": len(herd.waits),
+        "seconds until the last": seconds,
+        "registrations a second": herd.answers[202] / seconds,
+        "median seconds of a device": herd.waits[len(herd.waits) // 2] if herd.waits else 0.0,
+        "told to come back": herd.answers[429],
+        "unavailable": herd.answers[503],
+        "the service's processor milliseconds a device": (after.seconds - before.seconds) * 1e3 / max(devices, 1),
+        "the herd's own": (time.process_time() - ours) * 1e3 / max(devices, 1),
+        "MB of the service before": before.megabytes,
+        "MB at most": max([after.megabytes, *PEAKS]),
+        "MB after": after.megabytes,
+        **{f"failed: {kind}": count for kind, count in herd.faults.items()},
+    }
+    PEAKS.clear()
+    return Row(what, herd.failed, 0, at_most=True, details=details)
+
+
+PEAKS: list[float] = []
+
+
+async def _largest(process: int) -> None:
+    while True:
+        PEAKS[:] = [max([Spent.of(process).megabytes, *PEAKS])]
+        await asyncio.sleep(0.5)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process has used up: processor time, and memory now."""
+
+    seconds: float
+    megabytes: float
+
+    @classmethod
+    def of(cls, process: int) -> "Spent":
+        user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+        return cls((int(user) + int(system)) / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+
+
+def _settle(home: Home, site: Site, database: str | None) -> None:
+    """Settings, and a certificate to listen with."""
+    (home.root / "server.key").write_bytes(key_pem(site.key))
+    (home.root / "server.pem").write_bytes(pem(site.root.leaf("localhost", site.key, server=True)))
+    shared = f'database = "{database}"\n' if database else ""
+    home.settings.write_text(
+        f'[device]\nhostname = "gateway.test"\n[provisioning]\n{shared}connections = 20000\n'
+        '[provisioning.listen]\ncertificate = "server.pem"\nkey = "server.key"\n'
+    )
 
 
 def _enrol_in(home: Home, database: str | None, root: Ca) -> None:
@@ -317,10 +263,6 @@ def _enrol_in(home: Home, database: str | None, root: Ca) -> None:
     engine.dispose()
 
 
-def _resident_of(process: int) -> float:
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def measure(devices: int, herd: int, certificates: int, *, postgresql: bool = True) -> list[Row]:
     """Every row of the table."""
     with tempfile.TemporaryDirectory() as name:
@@ -329,7 +271,7 @@ def measure(devices: int, herd: int, certificates: int, *, postgresql: bool = Tr
         rows += asyncio.run(herds(folder / "sqlite", herd, certificates, None, "SQLite"))
         if postgresql:
             # Late: Debian's postgresql need not be here.
-            server = importlib.import_module("tests.postgresql").PostgreSql().start()
+            server = importlib.import_module("tests.postgresql").PostgreSql(durable=True).start()
             try:
                 rows += registry(server.database(), "PostgreSQL", devices)
                 rows += asyncio.run(herds(folder / "postgresql", herd, certificates, server.database(), "PostgreSQL"))
@@ -343,7 +285,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=1_000_000)
     parser.add_argument("--herd", type=int, default=10_000)
-    parser.add_argument("--certificates", type=int, default=2_000)
+    parser.add_argument("--certificates", type=int, default=10_000)
     parser.add_argument("--no-postgresql", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()

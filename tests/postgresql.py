@@ -18,14 +18,16 @@ _USER = "leafward"
 class PostgreSql:
     """Runs between `start` and `stop`. `database` makes a new, empty database and gives its URL."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """`durable`: what is committed is on the disk; tests have no use for that."""
+        self._fsync = "on" if durable else "off"
         self._folder = Path(tempfile.mkdtemp(prefix="lw-pg-", dir="/tmp"))
         self._numbers = itertools.count()
 
     def start(self) -> "PostgreSql":
         self._give_away(self._folder)
         self._run("initdb", "-D", self._data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-        options = f"-k {self._folder} -c listen_addresses='' -c max_connections=60 -c fsync=off"
+        options = f"-k {self._folder} -c listen_addresses='' -c max_connections=60 -c fsync={self._fsync}"
         self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
         return self
 

@@ -48,8 +48,12 @@ def server(ours: Maker) -> Held:
 
 @pytest.fixture
 def home(tmp_path: Path, ours: Maker, server: Held) -> Home:
-    """A group by the device CA, one by key; a certificate to listen with."""
-    made = Home(tmp_path / "home")
+    return settled(tmp_path / "home", ours, server, proved={"root": ours.root})
+
+
+def settled(folder: Path, ours: Maker, server: Held, *, proved: dict[str, Held]) -> Home:
+    """A group by the device CA, one by key; a certificate to listen with; CAs that are proved."""
+    made = Home(folder)
     made.root.mkdir()
     (made.root / "server.pem").write_bytes(server.pem())
     (made.root / "server.key").write_bytes(server.key_pem())
@@ -59,9 +63,10 @@ def home(tmp_path: Path, ours: Maker, server: Held) -> Home:
     now = datetime.now(UTC)
     engine = open_provisioning(made, ProvisioningTable())
     cas = CaBook(engine)
-    register_ca(cas, "root", ours.root.leaf, now)
-    code = new_code(cas, "root", now).code or ""
-    verify_ca(cas, "root", make(code, ours.root, client=True).leaf, now)
+    for name, ca in proved.items():
+        register_ca(cas, name, ca.leaf, now)
+        code = new_code(cas, name, now).code or ""
+        verify_ca(cas, name, make(code, ca, client=True).leaf, now)
     for name, attestation in (("line", Certificates(ours.device_ca.leaf)), ("batch", KEYS)):
         EnrolmentBook(engine).add(Enrolment(name, True, attestation, now, now, fresh_etag()))
     engine.dispose()

@@ -1,6 +1,5 @@
 """Registering again: what stays, what begins anew, and what a power cut leaves behind."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,6 @@ from leafward.store.identity import Identity
 from tests.provisioning.world import HUB, World, world
 
 KEYS = SymmetricKeys(b"1" * 32, b"2" * 32)
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[World]:
-    async with world(tmp_path) as made:
-        yield made
 
 
 async def register(here: World, name: str = "pump-7", **options: Any) -> Any:

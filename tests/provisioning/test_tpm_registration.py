@@ -20,11 +20,12 @@ from tests.provisioning.tpm_leaf import TpmLeaf
 from tests.provisioning.world import SCOPE, World, world
 
 
-@pytest.fixture(scope="module")
-def leaf() -> Iterator[TpmLeaf]:
+@pytest.fixture(scope="module", params=["rsa2048", "ecc256"])
+def leaf(request: pytest.FixtureRequest) -> Iterator[TpmLeaf]:
+    """By its kind of endorsement key."""
     with tempfile.TemporaryDirectory(prefix="swtpm") as folder:
         tpm = SwTpm(Path(folder))
-        device = TpmLeaf(tpm.tcti)
+        device = TpmLeaf(tpm.tcti, endorsement=request.param)
         yield device
         device.close()
         tpm.stop()

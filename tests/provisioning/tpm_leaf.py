@@ -4,14 +4,14 @@ from typing import Any
 
 
 class TpmLeaf:
-    """The device's side; `tcti` names its TPM."""
+    """The device's side; `tcti` names its TPM, `endorsement` and `storage` the kinds of its keys."""
 
-    def __init__(self, tcti: str) -> None:
+    def __init__(self, tcti: str, *, endorsement: str = "rsa2048", storage: str = "rsa2048") -> None:
         from tpm2_pytss import ESAPI
 
         self._tpm: Any = ESAPI(tcti)
-        self._endorsement, self._endorsement_public = self._primary(endorsement=True)
-        self._storage, self._storage_public = self._primary(endorsement=False)
+        self._endorsement, self._endorsement_public = self._primary(endorsement, endorsement=True)
+        self._storage, self._storage_public = self._primary(storage, endorsement=False)
         self._key: Any = None
 
     @property
@@ -42,7 +42,12 @@ class TpmLeaf:
         assert blob == b"\0\0"
         credential, secret, private, seed, public = parts
         session = self._session()
-        inner = self._tpm.activate_credential(self._storage, self._endorsement, credential, secret, session2=session)
+        try:
+            inner = self._tpm.activate_credential(
+                self._storage, self._endorsement, credential, secret, session2=session
+            )
+        finally:
+            self._tpm.flush_context(session)
         symmetric = TPMT_SYM_DEF_OBJECT(algorithm=TPM2_ALG.AES)
         symmetric.keyBits.sym, symmetric.mode.sym = 128, TPM2_ALG.CFB
         imported = self._tpm.import_(self._storage, TPM2B_DATA(bytes(inner)), public, private, seed, symmetric)
@@ -57,6 +62,9 @@ class TpmLeaf:
         return bytes(self._tpm.hmac(self._key, data, TPM2_ALG.SHA256))
 
     def close(self) -> None:
+        for handle in (self._endorsement, self._storage, self._key):
+            if handle is not None:
+                self._tpm.flush_context(handle)
         self._tpm.close()
 
     def _session(self) -> Any:
@@ -69,14 +77,14 @@ class TpmLeaf:
         self._tpm.policy_secret(ESYS_TR.ENDORSEMENT, session, b"", b"", b"", 0)
         return session
 
-    def _primary(self, *, endorsement: bool) -> tuple[Any, Any]:
-        """The key that the SDKs' template makes (RSA 2048, AES-128-CFB)."""
+    def _primary(self, kind: str, *, endorsement: bool) -> tuple[Any, Any]:
+        """The key that the SDKs' template makes (RSA 2048, AES-128-CFB), or its like of another kind."""
         from tpm2_pytss import ESYS_TR, TPM2B_PUBLIC, TPM2B_SENSITIVE_CREATE, TPMA_OBJECT, TPMT_PUBLIC
 
         attributes = TPMA_OBJECT.RESTRICTED | TPMA_OBJECT.DECRYPT | TPMA_OBJECT.FIXEDTPM | TPMA_OBJECT.FIXEDPARENT
         attributes |= TPMA_OBJECT.SENSITIVEDATAORIGIN
         attributes |= TPMA_OBJECT.ADMINWITHPOLICY if endorsement else TPMA_OBJECT.USERWITHAUTH | TPMA_OBJECT.NODA
-        template = TPMT_PUBLIC.parse("rsa2048:aes128cfb", objectAttributes=attributes)
+        template = TPMT_PUBLIC.parse(f"{kind}:aes128cfb", objectAttributes=attributes)
         if endorsement:
             policy = "837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa"
             template.authPolicy = bytes.fromhex(policy)

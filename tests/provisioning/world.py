@@ -12,13 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 
 from leafward.provisioning.admission import Credential
 from leafward.provisioning.enrolling import fresh_etag, new_code, register_ca, verify_ca
+from leafward.provisioning.refused import Refused
 from leafward.provisioning.service import Service, open_service
 from leafward.provisioning.settings import ProvisioningTable
-from leafward.store.enrolments import Attestation, CaBook, Enrolment
+from leafward.store.enrolments import Attestation, CaBook, Certificates, Enrolment
 from leafward.store.home import Home
 from leafward.store.registry import Registry
 from leafward.wire import dps, sas
@@ -135,3 +137,16 @@ async def world(tmp_path: Path, *, name: str = "home", hub: str = HUB, **setting
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def refused(here: World, registration_id: str, credential: Credential, **options: Any) -> str:
+    """The code of the refusal; the device gets 401 whatever it is."""
+    with pytest.raises(Refused) as told:
+        await here.begin(registration_id, credential, **options)
+    assert told.value.number // 1000 == 401
+    return told.value.code
+
+
+def group_by_device_ca(here: World, ours: Maker, **options: Any) -> Any:
+    here.vouch(ours.root, "root")
+    return here.enrol("line", Certificates(ours.device_ca.leaf), group=True, **options)

@@ -25,8 +25,9 @@ class Credential:
 class Admission:
     """A device that is admitted, and what its hub is to know of it.
 
-    `enrolment` is None for a device that stands in the registry by itself; `generation_id` is its there. `leaf` is the
-    SHA-256 of the certificate it came with, `challenge` what its TPM makes the key of.
+    `enrolment` is None for a device that stands in a registry by itself; `generation_id` is its there, and `shared`
+    says that it is the one of several gateways. `leaf` is the SHA-256 of the certificate it came with, `challenge` what
+    its TPM makes the key of.
     """
 
     registration_id: str
@@ -40,3 +41,4 @@ class Admission:
     leaf: str | None = None
     challenge: bytes | None = field(default=None, repr=False)
     generation_id: str | None = None
+    shared: bool = False

@@ -1,10 +1,37 @@
-"""How many connections a service that listens itself has open, and how long one may say nothing."""
+"""How many connections a service that listens itself has open, and how long one may say nothing.
+
+The usual soft limit of 1,024 open files is a relic of `select`, which nothing here uses: it is raised to the hard one,
+and no more connections are taken than that leaves room for. At the limit itself nothing works any more.
+"""
 
 import asyncio
+import contextlib
+import logging
+import resource
 from typing import Any
+
+logger = logging.getLogger(__name__)
+
+# Databases, listeners, the hub's connections to the socket.
+_OTHER_FILES = 256
 
 # Seconds without a byte: longer than the keep-alive of a device that registers, and than a slow request's pauses.
 SILENCE_SECONDS = 180.0
+
+
+def room_for(connections: int) -> int:
+    """As many of them as this process may have files open; raises its limit first, as far as it may go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # a system's own bound may be lower than the hard limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    most = max(1, soft - min(_OTHER_FILES, soft // 2))
+    if soft == resource.RLIM_INFINITY or connections <= most:
+        return connections
+    text = "%d connections are allowed and %d are possible: this process may open %d files (ulimit -n)"
+    logger.warning(text, connections, most, soft)
+    return most
 
 
 class ConnectionCount:

@@ -10,6 +10,7 @@ socket. On a machine of its own the service listens itself (`listening.py`).
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from leafward.provisioning.desk import Desk
@@ -18,7 +19,9 @@ from leafward.provisioning.enrolment_json import LARGEST_BODY
 from leafward.provisioning.faults import told_as_faults
 from leafward.provisioning.listen_on import ListenOn
 from leafward.provisioning.local_socket import LocalSocket
-from leafward.provisioning.service import Clock, Service, open_service
+from leafward.provisioning.opening import Opening
+from leafward.provisioning.refusal_log import RefusalLog
+from leafward.provisioning.service import Clock, Service
 from leafward.provisioning.service_api import ServiceApi
 from leafward.provisioning.settings import read_settings
 from leafward.store.device_settings import read_device
@@ -36,20 +39,26 @@ async def run_provisioning(
     stop: asyncio.Event,
     ready: Callable[[ListenOn | None], None],
     listen: ListenOn | None = None,
+    reload: asyncio.Event | None = None,
 ) -> None:
     """Runs the service of `home` until `stop` is set; calls `ready` once everything answers, with the ports it has.
 
-    Raises `SettingsError` naming every wrong key, `Busy` when another one holds the home or a port, `StoreError` when
-    a database or the socket cannot be had.
+    `reload`, when it is set, has the server certificate of a service that listens read anew.
+
+    A shared database that is away is waited for: everybody is told to come back until then. Raises `SettingsError`
+    naming every wrong key, `Busy` when another one holds the home or a port, `StoreError` when the home's own database
+    or the socket cannot be had.
     """
     settings = read_settings(home.settings)
     hub = str(read_device(home.settings).hostname)
+    doors = _Doors(Desk(clock), Desk(clock, refusals=RefusalLog()), ServiceApi(clock))
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(HomeLock(home.run / LOCK).hold("provisioning"))
-        service = await stack.enter_async_context(open_service(home, settings, hub=hub, clock=clock))
-        running = await stack.enter_async_context(_running(service.tasks))
-        desk = Desk(service.registrations, clock)
-        socket = _local_socket(home, service, desk, clock)
+        opening = Opening(home, settings, hub, clock)
+        service = await opening.at_once(stack)
+        # Before the doors: what they are still asked while they close is answered.
+        running = [] if service is None else await doors.open(service, stack)
+        socket = _local_socket(home, doors, clock)
         stack.push_async_callback(socket.close)
         await socket.open()
         found: ListenOn | None = None
@@ -57,15 +66,43 @@ async def run_provisioning(
             # Only here: TLS brings its libraries along, which a service behind a hub has no use for.
             from leafward.provisioning.listening import listening  # noqa: PLC0415
 
-            found = await stack.enter_async_context(listening(home, settings, desk, clock, listen))
+            found = await stack.enter_async_context(
+                listening(home, settings, doors.alone, clock, listen, reload=reload)
+            )
         ready(found)
+        if service is None:
+            service = await opening.later(stack, stop)
+            running = [] if service is None else await doors.open(service, stack)
         await _until(stop, running)
 
 
-def _local_socket(home: Home, service: Service, desk: Desk, clock: Clock) -> LocalSocket:
+@dataclass(frozen=True, slots=True)
+class _Doors:
+    """Who asks: the hub, devices themselves, the operator's programs."""
+
+    hub: Desk
+    alone: Desk
+    service: ServiceApi
+
+    async def open(self, service: Service, stack: contextlib.AsyncExitStack) -> list[asyncio.Task[None]]:
+        """Opens them, until the end of `stack`; what runs beside them."""
+        running = await stack.enter_async_context(_running(service.tasks))
+        self.hub.open(service.registrations)
+        self.alone.open(service.registrations)
+        self.service.open(service.books)
+        stack.callback(self.shut)
+        return running
+
+    def shut(self) -> None:
+        """Devices are told to come back."""
+        self.hub.shut()
+        self.alone.shut()
+
+
+def _local_socket(home: Home, doors: _Doors, clock: Clock) -> LocalSocket:
     routes = [
-        *DeviceApi(desk, told_by_hub, tells_why=True).routes(),
-        *ServiceApi(service.books, clock).routes(),
+        *DeviceApi(doors.hub, told_by_hub, tells_why=True).routes(),
+        *doors.service.routes(),
     ]
     return LocalSocket(home, routes, told_as_faults(clock), body_limit=LARGEST_BODY)
 

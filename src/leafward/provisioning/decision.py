@@ -18,7 +18,7 @@ from typing import Any
 from leafward.provisioning.admission import Admission
 from leafward.provisioning.allocation import choose, measures_of
 from leafward.store.enrolments import Enrolment, Registration
-from leafward.store.enrolments.registrations import Substatus
+from leafward.store.enrolments.registrations import SHARED_REGISTRY, Substatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def decide(wanted: Wanted, before: Registration | None, hubs: Hubs, now: datetim
         generation_id=generation,
         created=now if before is None else before.created,
         updated=now,
-        enrolment=None if enrolment is None else enrolment.id,
+        enrolment=enrolment.id if enrolment is not None else SHARED_REGISTRY if admission.shared else None,
         grouped=enrolment is not None and enrolment.group,
         substatus=substatus,
         previous_hub=_previous_hub(before, hub),
@@ -81,7 +81,8 @@ def decide(wanted: Wanted, before: Registration | None, hubs: Hubs, now: datetim
 def _hub(wanted: Wanted, earlier: Registration | None, hubs: Hubs) -> str:
     enrolment = wanted.admission.enrolment
     if enrolment is None:
-        return hubs.own  # it stands in this gateway's own registry
+        # This gateway's own registry knows it; one that gateways share has a device for any of them.
+        return choose("hashed", hubs.names, wanted.key, {}) if wanted.admission.shared else hubs.own
     if earlier is not None and enrolment.reprovision == "never":
         return earlier.hub
     measures = measures_of(wanted.payload, hubs.latency)

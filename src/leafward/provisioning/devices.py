@@ -7,7 +7,7 @@ to know, which is the symmetric keys, or nothing but the name, or the thumbprint
 import secrets
 from datetime import datetime
 
-from leafward.errors import AlreadyExists, NotFound
+from leafward.errors import AlreadyExists, InputError, NotFound
 from leafward.pki.names import parse_device_id
 from leafward.store.registry import AuthType, Identity, Registry
 
@@ -58,6 +58,24 @@ def refuse_known_device(registry: Registry, device_id: str, gateway_id: str) -> 
         raise AlreadyExists(f"{gateway_id!r} is the gateway's own id", hint="choose another id")
     if registry.get(parse_device_id(device_id)) is not None:
         raise AlreadyExists(f"a device {device_id!r} exists", hint=f"leafward device show {device_id}")
+
+
+def move_device(registry: Registry, device_id: str, parent: str | None) -> None:
+    """Puts a device behind another child gateway, or with None behind none.
+
+    Raises `NotFound`, and `InputError` where the gateway would be behind itself. A gateway that is not registered yet
+    is taken, as `add_device` takes it.
+    """
+    find_device(registry, device_id)
+    above, seen = parent, {device_id.lower()}
+    while above is not None:
+        if above.lower() in seen:
+            what = f"{parent!r} cannot be above {device_id!r}"
+            raise InputError(what, why=f"{above!r} would be behind itself", hint="move that gateway first")
+        seen.add(above.lower())
+        found = registry.get(above)
+        above = None if found is None else found.parent
+    registry.set_parent(device_id, parent)
 
 
 def find_device(registry: Registry, device_id: str) -> Identity:

@@ -28,6 +28,7 @@ from leafward.store.enrolments import (
 from leafward.store.enrolments.values import Allocation, Reprovision
 from leafward.wire.api_fields import Fields, moment
 from leafward.wire.base64_text import decode_base64, encode_base64
+from leafward.wire.dps_tpm_public import TpmPublic
 from leafward.wire.twins import parse_service_patch
 
 LARGEST_BODY = 256 * 1024
@@ -143,7 +144,9 @@ def _read_attestation(fields: Fields, group: bool, before: Enrolment | None) -> 
     if kind == "tpm":
         storage = body.optional_text("storageRootKey")
         known = None if not storage else decode_base64(storage, "storageRootKey")
-        return EndorsementKey(body.binary("endorsementKey"), known)
+        endorsement_key = body.binary("endorsementKey")
+        TpmPublic.parse(endorsement_key, "endorsement key")
+        return EndorsementKey(endorsement_key, known)
     raise InputError("the attestation is of no kind", why=f"got {kind[:64]!r}, expected x509, symmetricKey or tpm")
 
 

@@ -80,8 +80,10 @@ def admit_by_group(registration_id: str, token: SasToken, snapshot: Snapshot, no
     return None
 
 
-def admit_registered(registration_id: str, token: SasToken, identity: Identity | None, now: datetime) -> Admission:
-    """By the registry's own keys: a device that was added there by hand needs no enrolment. Raises `Refused`."""
+def admit_registered(
+    registration_id: str, token: SasToken, identity: Identity | None, now: datetime, *, shared: bool = False
+) -> Admission:
+    """By a registry's own keys: a device that was added there by hand needs no enrolment. Raises `Refused`."""
     keys = [key for key in (identity.primary_key, identity.secondary_key) if key] if identity is not None else []
     prove(token, keys or _NOBODYS_KEYS, now)
     if identity is None or not identity.enabled or not keys:
@@ -94,6 +96,7 @@ def admit_registered(registration_id: str, token: SasToken, identity: Identity |
         identity.primary_key,
         identity.secondary_key,
         generation_id=identity.generation_id,
+        shared=shared,
     )
 
 

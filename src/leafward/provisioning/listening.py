@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from leafward.errors import Busy, LeafwardError, StoreError
-from leafward.provisioning.connection_count import ConnectionCount, Counted
+from leafward.provisioning.connection_count import ConnectionCount, Counted, room_for
 from leafward.provisioning.desk import Desk
 from leafward.provisioning.device_api import DeviceApi
 from leafward.provisioning.faults import told_as_faults
@@ -34,14 +34,21 @@ HANDSHAKE_SECONDS, SHUTDOWN_SECONDS = 30.0, 2.0
 
 @contextlib.asynccontextmanager
 async def listening(
-    home: Home, settings: ProvisioningTable, desk: Desk, clock: Clock, wanted: ListenOn
+    home: Home,
+    settings: ProvisioningTable,
+    desk: Desk,
+    clock: Clock,
+    wanted: ListenOn,
+    *,
+    reload: asyncio.Event | None = None,
 ) -> AsyncIterator[ListenOn]:
-    """Listens until the end of the block; gives the ports as they are.
+    """Listens until the end of the block; gives the ports as they are. `reload` has the certificate read anew.
 
-    Raises `SettingsError` without a certificate, `Busy` and `StoreError` for a port that cannot be had.
+    Raises `SettingsError` without a certificate that can be served, `Busy` and `StoreError` for a port that cannot be
+    had.
     """
-    certificate = ServerCertificate(home.settings, settings)
-    count = ConnectionCount(settings.connections)
+    certificate = ServerCertificate(home.settings.parent, settings.listen, clock)
+    count = ConnectionCount(room_for(settings.connections))
     async with contextlib.AsyncExitStack() as stack:
         runner = web.AppRunner(
             _application(desk, clock), access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
@@ -59,7 +66,7 @@ async def listening(
             server = await _serve(bound, protocol, count, certificate)
             stack.callback(server.close)
             ports.append(bound.getsockname()[1])
-        watch = asyncio.create_task(certificate.run())
+        watch = asyncio.create_task(certificate.run(reload))
         stack.callback(watch.cancel)
         yield ListenOn(wanted.bind, *ports)
 
@@ -110,7 +117,8 @@ class _MqttProtocol(asyncio.Protocol):
 
 def _bound(bind: str, port: int, option: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in bind else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
+    # By its number: asyncio sends small answers at once (TCP_NODELAY) only where it reads that this is TCP.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.setblocking(False)

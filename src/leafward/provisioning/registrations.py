@@ -33,9 +33,11 @@ from leafward.provisioning.refused import Refused
 from leafward.provisioning.throttle import Throttle
 from leafward.store.enrolments import EndorsementKey, EnrolmentBook, Registration, RegistrationBook
 from leafward.store.identity import Identity
+from leafward.store.registry import Registry
 from leafward.wire import dps
 from leafward.wire.base64_text import encode_base64
 from leafward.wire.dps import Operation, RegisterRequest, RegistrationState, TpmChallenge
+from leafward.wire.sas import SasToken
 
 # Of a device's payload, as JSON text: it is kept, and given back.
 LONGEST_PAYLOAD = 8192
@@ -45,11 +47,12 @@ WORKERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """Where it is all kept."""
+    """Where it is all kept. `registry` is this gateway's own; `shared` that of several, where they share a database."""
 
     enrolments: EnrolmentBook
     registrations: RegistrationBook
     registry: HubRegistry
+    shared: Registry | None = None
 
 
 class Registrations:
@@ -122,9 +125,7 @@ class Registrations:
         if credential.token is not None:
             token = key_attestation.parsed(credential.token, scope, registration_id)
             if individual is None:
-                return key_attestation.admit_by_group(
-                    registration_id, token, self._index.now(), now
-                ) or key_attestation.admit_registered(registration_id, token, self._registered(registration_id), now)
+                return self._by_group_or_registry(registration_id, token, now)
             if isinstance(individual.attestation, EndorsementKey):
                 return tpm_attestation.admit(registration_id, token, individual, self._books.registrations, now)
             return key_attestation.admit_individually(registration_id, token, individual, now)
@@ -133,12 +134,28 @@ class Registrations:
             return tpm_attestation.challenge(registration_id, request, individual, self._books.registrations, now)
         if not credential.certificates:
             raise Refused("credential-missing", "neither a token nor a client certificate")
+        shared = self._shared(registration_id) if individual is None else None
+        if shared is not None and shared.auth != "x509-ca":
+            return x509_attestation.admit_registered(registration_id, credential, shared, now)
         return x509_attestation.admit(
             registration_id, credential, individual, self._index.now(), now, crls=self._crls()
         )
 
+    def _by_group_or_registry(self, registration_id: str, token: SasToken, now: datetime) -> Admission:
+        """A device of the shared registry is decided by that alone, as by an enrolment of its own."""
+        shared = self._shared(registration_id)
+        if shared is not None:
+            return key_attestation.admit_registered(registration_id, token, shared, now, shared=True)
+        admitted = key_attestation.admit_by_group(registration_id, token, self._index.now(), now)
+        registered = self._registered(registration_id) if admitted is None else None
+        return admitted or key_attestation.admit_registered(registration_id, token, registered, now)
+
+    def _shared(self, device_id: str) -> Identity | None:
+        return None if self._books.shared is None else self._books.shared.get(device_id)
+
     def _registered(self, device_id: str) -> Identity | None:
-        """A device that was added to the registry by hand: one that an enrolment put there needs that enrolment."""
+        """A device that was added to this gateway's registry by hand: one that an enrolment, or the shared registry,
+        put there needs that."""
         identity = self._books.registry.get(device_id)
         row = self._books.registrations.find(device_id)
         if identity is None or row is None or row.enrolment is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from leafward.provisioning.assignments import Assignments
-from leafward.provisioning.database import open_own, open_provisioning
+from leafward.provisioning.database import open_own, open_provisioning, open_shared_registry
 from leafward.provisioning.decision import Hubs
 from leafward.provisioning.follower import Follower
 from leafward.provisioning.hub_registry import HubRegistry
@@ -49,7 +49,10 @@ async def open_service(home: Home, settings: ProvisioningTable, *, hub: str, clo
         registry = stack.enter_context(Registry.open(home.registry))
         engine = await asyncio.to_thread(open_provisioning, home, settings)
         stack.callback(engine.dispose)
-        books = Books(EnrolmentBook(engine), RegistrationBook(engine), HubRegistry(registry, hub))
+        shared = await asyncio.to_thread(open_shared_registry, settings)
+        if shared is not None:
+            stack.callback(shared.close)
+        books = Books(EnrolmentBook(engine), RegistrationBook(engine), HubRegistry(registry, hub), shared)
         twins = InitialTwins(home, books.registrations, hub)
         hubs = Hubs(settings.hubs or (hub,), hub, settings.latency)
         assignments = Assignments(books.registrations, books.registry, hubs, clock, twins.soon)

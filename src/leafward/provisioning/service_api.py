@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from leafward.errors import AlreadyExists, InputError, NotFound
+from leafward.errors import AlreadyExists, InputError, NotFound, StoreError
 from leafward.pki.names import parse_registration_id
 from leafward.provisioning.enrolling import fresh_etag
 from leafward.provisioning.enrolment_json import Stamp, attestation_body, enrolment_body, read_enrolment
@@ -31,11 +31,21 @@ _KINDS = {"enrollments": False, "enrollmentGroups": True}
 
 
 class ServiceApi:
-    """The handlers; the databases are asked in threads. `clock` gives aware UTC times."""
+    """The handlers; the databases are asked in threads. `clock` gives aware UTC times. Shut until `open`."""
 
-    def __init__(self, books: Books, clock: Callable[[], datetime]) -> None:
-        self._books = books
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._opened: Books | None = None
         self._clock = clock
+
+    def open(self, books: Books) -> None:
+        """Asks these from now on."""
+        self._opened = books
+
+    @property
+    def _books(self) -> Books:
+        if self._opened is None:
+            raise StoreError("the database cannot be reached")
+        return self._opened
 
     def routes(self) -> list[web.RouteDef]:
         """What it answers for."""

@@ -10,8 +10,9 @@ crls = ["line-3.crl"]                  # revocation lists of registered CAs
 "gateway.local" = 2.0
 
 [provisioning.listen]                  # for a service on a machine of its own
-certificate = "server.pem"             # leaf first; relative to this file
+certificate = "server.pem"             # the server's own first; relative to this file
 key = "server.key"
+chain = "issuers.pem"                  # the CAs above it, where they are not in that file
 """
 
 from pathlib import Path
@@ -28,10 +29,11 @@ Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class ListenTable(Table):
-    """The server certificate of a service that listens itself: a chain file, leaf first, and its key."""
+    """The server certificate of a service that listens itself, its key, and the CAs above it, as files of PEM."""
 
     certificate: Text | None = None
     key: Text | None = None
+    chain: Text | None = None
 
 
 class ProvisioningTable(Table):

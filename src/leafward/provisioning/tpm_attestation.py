@@ -15,7 +15,8 @@ from leafward.provisioning.key_attestation import prove
 from leafward.provisioning.refused import Refused
 from leafward.store.enrolments import Challenge, EndorsementKey, Enrolment, RegistrationBook
 from leafward.wire.dps import RegisterRequest, TpmChallenge
-from leafward.wire.dps_tpm import INNER_KEY_SIZE, Randomness, TpmPublic, activation, digest_size
+from leafward.wire.dps_tpm import INNER_KEY_SIZE, Randomness, activation
+from leafward.wire.dps_tpm_public import TpmPublic
 from leafward.wire.sas import SasToken
 
 KEY_SIZE = 32
@@ -79,8 +80,8 @@ def _made(endorsement_key: bytes, storage_root_key: bytes, asked: bytes) -> Chal
     key = secrets.token_bytes(KEY_SIZE)
     fresh = Randomness(
         inner_key=secrets.token_bytes(INNER_KEY_SIZE),
-        credential_seed=secrets.token_bytes(digest_size(endorsement)),
-        duplication_seed=secrets.token_bytes(digest_size(storage)),
+        credential=secrets.token_bytes(endorsement.randomness),
+        duplication=secrets.token_bytes(storage.randomness),
         obfuscation=secrets.token_bytes(KEY_SIZE),
     )
     return Challenge(key, activation(endorsement, storage, key, fresh), asked)

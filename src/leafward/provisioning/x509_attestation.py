@@ -8,10 +8,12 @@ TLS has proved that the device holds the key. Here is judged what that is worth 
 4. What decides and is disabled refuses.
 """
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.errors import InputError
 from leafward.pki import extension
@@ -24,6 +26,7 @@ from leafward.provisioning.index import Snapshot
 from leafward.provisioning.refused import Refused
 from leafward.store.enrolments import Certificates, Enrolment
 from leafward.store.enrolments.values import signer_of
+from leafward.store.identity import Identity
 from leafward.wire import dps
 
 # Worded from a client's side, where the rules have it from a server's.
@@ -59,6 +62,31 @@ def admit(
         group,
         primary_thumbprint=None if by_ca else sha256,
         leaf=sha256,
+    )
+
+
+def admit_registered(registration_id: str, credential: Credential, identity: Identity, now: datetime) -> Admission:
+    """By the thumbprints of the registry that gateways share, as an individual enrolment decides. Raises `Refused`."""
+    leaf = credential.certificates[0]
+    _judge_leaf(leaf, registration_id, now)
+    if identity.auth != "x509-thumbprint":
+        raise _refused("credential-of-other-type", f"{identity.label} is not by thumbprint")
+    seen = fingerprint(leaf)
+    sha1 = hashlib.sha1(leaf.public_bytes(Encoding.DER), usedforsecurity=False).hexdigest()
+    if not {seen, sha1} & {identity.primary_thumbprint, identity.secondary_thumbprint}:
+        raise _refused("thumbprint-mismatch", f"got sha256 {seen}, which the registry does not have for it")
+    if not identity.enabled:
+        raise _refused("device-disabled", f"{identity.label} is disabled")
+    return Admission(
+        registration_id,
+        identity.device_id,
+        identity.auth,
+        None,
+        primary_thumbprint=identity.primary_thumbprint,
+        secondary_thumbprint=identity.secondary_thumbprint,
+        leaf=seen,
+        generation_id=identity.generation_id,
+        shared=True,
     )
 
 

@@ -21,6 +21,12 @@ _PREPARE = (
 )
 
 
+def patience(url: sa.URL, seconds: float) -> dict[str, int]:
+    """Parameters of libpq: a server that is cut off is given up after that long, where the URL says nothing else."""
+    wanted = {"connect_timeout": int(seconds), "tcp_user_timeout": int(seconds * 1000)}
+    return {name: value for name, value in wanted.items() if name not in url.query}
+
+
 def prepare(engine: sa.Engine, *, wait_seconds: float) -> None:
     """Sets each new session up: nobody waits for a lock longer than `wait_seconds`, and commits are durable."""
     statements = (f"SET lock_timeout = {int(wait_seconds * 1000)}", *_PREPARE)

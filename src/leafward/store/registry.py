@@ -16,10 +16,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from leafward.errors import AlreadyExists
 from leafward.pki.names import parse_device_id, parse_module_id
+from leafward.store import postgresql
 from leafward.store.database import open_database, reader, told_of
 from leafward.store.identity import AuthType, Identity
 from leafward.store.identity_rows import FIELDS, identity_of, refuse_taken, row_of, unknown
 from leafward.store.migrations import Migration
+from leafward.store.single_reads import SingleReads
 
 __all__ = ["AuthType", "Identity", "Registry", "metadata"]
 
@@ -71,6 +73,7 @@ class Registry:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
         self._guard = threading.Lock()
+        self._server = SingleReads(engine) if engine.dialect.name == postgresql.NAME else None
         with told_of(engine):
             self._reader = reader(engine)
 
@@ -97,12 +100,19 @@ class Registry:
 
     def get(self, device_id: str, module_id: str | None = None) -> Identity | None:
         """The identity of exactly this id, or None."""
+        if self._server is not None:
+            return self._get_from(self._server, device_id, module_id)
         try:
             with self._guard:
                 found = self._reader.execute(_GET, {"device": device_id, "module": module_id or ""}).one_or_none()
         except DBAPIError:
             with told_of(self.engine):
                 raise
+        return None if found is None else identity_of(found)
+
+    def _get_from(self, server: SingleReads, device_id: str, module_id: str | None) -> Identity | None:
+        with told_of(self.engine):
+            found = server.one(_GET, {"device": device_id, "module": module_id or ""})
         return None if found is None else identity_of(found)
 
     def devices(self) -> list[Identity]:

@@ -23,6 +23,7 @@ Merge: TypeAlias = Callable[[Identity, Identity], Identity | None]
 _COLUMNS = (*FIELDS[:2], "device_folded", "module_folded", *FIELDS[2:])
 _NAMES = ", ".join(_COLUMNS)
 _INSERT = f"INSERT INTO identities ({_NAMES}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our names
+_SELECT = f"SELECT {', '.join(FIELDS)} FROM identities"  # noqa: S608 - our names
 _DELETE = "DELETE FROM identities WHERE device_id = ? AND module_id = ?"
 _COPY = f"COPY identities ({_NAMES}) FROM STDIN"
 # SQLite takes no more than 32,766 values in a statement.
@@ -61,8 +62,7 @@ def pages(registry: Registry, size: int = 1000) -> Iterator[list[Identity]]:
     device, module = "", ""
     mark = "?" if registry.engine.dialect.paramstyle == "qmark" else "%s"
     statement = (
-        f"SELECT {', '.join(FIELDS)} FROM identities WHERE (device_id, module_id) > ({mark}, {mark})"  # noqa: S608
-        f" ORDER BY device_id, module_id LIMIT {int(size)}"
+        f"{_SELECT} WHERE (device_id, module_id) > ({mark}, {mark}) ORDER BY device_id, module_id LIMIT {int(size)}"
     )
     while True:
         with told_of(registry.engine), reader(registry.engine) as connection:
@@ -104,15 +104,21 @@ def _key(identity: Identity) -> tuple[str, str]:
 
 def _present(connection: sa.Connection, folded: Sequence[str]) -> dict[tuple[str, str], Identity]:
     found: dict[tuple[str, str], Identity] = {}
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    for start in range(0, len(folded), _STEP):
-        some = tuple(folded[start : start + _STEP])
-        marks = ", ".join([mark] * len(some))
-        statement = f"SELECT {', '.join(FIELDS)} FROM identities WHERE device_folded IN ({marks})"  # noqa: S608
-        for row in connection.exec_driver_sql(statement, some):
+    for statement, values in _questions(connection, folded):
+        for row in connection.exec_driver_sql(statement, values):
             identity = identity_of(row)
             found[_key(identity)] = identity
     return found
+
+
+def _questions(connection: sa.Connection, folded: Sequence[str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """The questions for these devices. PostgreSQL takes them all as one value, which the driver does not parse."""
+    if connection.dialect.name == postgresql.NAME:
+        yield f"{_SELECT} WHERE device_folded = ANY(%s)", (list(folded),)
+        return
+    for start in range(0, len(folded), _STEP):
+        some = tuple(folded[start : start + _STEP])
+        yield f"{_SELECT} WHERE device_folded IN ({', '.join('?' * len(some))})", some
 
 
 def _insert(connection: sa.Connection, identities: Sequence[Identity]) -> None:

@@ -13,10 +13,14 @@ from leafward.store.database import lock_for_writing, reader, told_of
 from leafward.store.enrolments import schema
 from leafward.store.enrolments.rows import enrolment_of, row_of
 from leafward.store.enrolments.values import CaReferences, Enrolment, Stale
+from leafward.store.single_reads import SingleReads
 
 _table = schema.enrolments
 _columns = _table.c
 _GET = sa.select(_table).where(_columns.folded == sa.bindparam("folded"), _columns.grouped == sa.bindparam("grouped"))
+
+_NAMES = tuple(column.name for column in _columns)
+_REVISION = sa.select(schema.revision.c.number)
 
 
 class EnrolmentBook:
@@ -28,6 +32,7 @@ class EnrolmentBook:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._reads = SingleReads(engine)
 
     def add(self, enrolment: Enrolment) -> None:
         """Keeps a new one. Raises `AlreadyExists` for an id in use, `NotFound` for a CA that is not registered."""
@@ -44,9 +49,9 @@ class EnrolmentBook:
 
     def find(self, enrolment_id: str, *, group: bool) -> Enrolment | None:
         """The enrolment of this id, or None."""
-        with told_of(self._engine), reader(self._engine) as connection:
-            row = connection.execute(_GET, {"folded": enrolment_id.lower(), "grouped": group}).mappings().one_or_none()
-        return None if row is None else enrolment_of(dict(row))
+        with told_of(self._engine):
+            row = self._reads.one(_GET, {"folded": enrolment_id.lower(), "grouped": group})
+        return None if row is None else enrolment_of(dict(zip(_NAMES, row, strict=True)))
 
     def get(self, enrolment_id: str, *, group: bool) -> Enrolment:
         """The enrolment of this id. Raises `NotFound`."""
@@ -110,8 +115,9 @@ class EnrolmentBook:
 
     def revision(self) -> int:
         """A number that is another after each change of a group or a CA."""
-        with told_of(self._engine), reader(self._engine) as connection:
-            return int(connection.execute(sa.select(schema.revision.c.number)).scalar() or 0)
+        with told_of(self._engine):
+            row = self._reads.one(_REVISION, {})
+        return 0 if row is None else int(row[0])
 
 
 def _exactly(enrolment_id: str, group: bool) -> tuple[sa.ColumnElement[bool], ...]:

@@ -17,12 +17,15 @@ from leafward.store.enrolments import schema
 from leafward.store.enrolments.schema import microseconds, moment
 from leafward.store.enrolments.values import Stale
 from leafward.store.identity import AuthType
+from leafward.store.single_reads import SingleReads
 
 Status: TypeAlias = Literal["assigning", "assigned", "failed"]
 Substatus: TypeAlias = Literal["initialAssignment", "deviceDataMigrated", "deviceDataReset"]
 
 _table = schema.registrations
 _columns = _table.c
+# In the place of an enrolment's id, which has no such letter: a device of the registry that gateways share.
+SHARED_REGISTRY = "$shared"
 _STEP = 500  # ids in one question; SQLite takes 32,766 values
 
 
@@ -94,11 +97,12 @@ class RegistrationBook:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._reads = SingleReads(engine)
 
     def find(self, registration_id: str) -> Registration | None:
         """The registration of this id, in any case; None where there is none."""
-        with told_of(self._engine), reader(self._engine) as connection:
-            row = connection.execute(_GET, {"registration": registration_id.lower()}).one_or_none()
+        with told_of(self._engine):
+            row = self._reads.one(_GET, {"registration": registration_id.lower()})
         return None if row is None else _registration(row)
 
     def write(self, registration_ids: Collection[str], decide: Decide) -> list[Registration]:

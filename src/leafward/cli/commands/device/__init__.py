@@ -10,6 +10,7 @@ COMMANDS = {
     "show": "one leaf device",
     "enable": "let a disabled device connect again",
     "disable": "refuse a device from now on, live connections included",
+    "set-parent": "which child gateway a device is behind",
     "remove": "remove a device, with what was made for it here",
     "rotate-key": "another primary or secondary key, or thumbprint",
     "export": "the registry as lines of JSON",

@@ -9,33 +9,47 @@ from pathlib import Path
 import click
 
 from leafward.cli import voice
-from leafward.cli.options import home_option
+from leafward.cli.options import home_option, json_option
+from leafward.cli.progress import Progress
+from leafward.cli.registry_options import opened_registry, shared_option
 from leafward.store.home import Home
 
 
 @click.command("export")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A file, 0600; default: standard output.")
 @click.option("--secrets", is_flag=True, help="With the symmetric keys, for an import elsewhere.")
+@shared_option
 @home_option
-def command(out: Path | None, secrets: bool, home: Home) -> None:
+@json_option
+def command(out: Path | None, secrets: bool, shared: bool, home: Home, as_json: bool) -> None:
     """Every device and module of the registry, one JSON object a line.
 
     Without --secrets no key is in it; an import then makes new ones. Each line is as it was when it was read.
     """
-    from leafward.cli.edge import require_root
     from leafward.provisioning.device_lines import write_line
-    from leafward.store.registry import Registry
     from leafward.store.registry_bulk import pages
 
-    require_root(home)
-    with Registry.open(home.registry) as registry:
-        lines = (write_line(identity, secrets_too=secrets) for page in pages(registry) for identity in page)
+    with opened_registry(home, shared=shared) as registry:
         if out is None:
-            for line in lines:
-                voice.say(line)
+            for page in pages(registry):
+                for identity in page:
+                    voice.say(write_line(identity, secrets_too=secrets))
             return
-        count = _write(out, lines)
-    click.echo(f"{count:,} written to {out}", file=sys.stderr)
+        total = sum(registry.count())
+        with Progress(total) as bar:
+            lines = (write_line(identity, secrets_too=secrets) for page in pages(registry) for identity in page)
+            count = _write(out, _shown(lines, bar))
+    if as_json:
+        voice.say_json({"written": count, "file": str(out)})
+    else:
+        click.echo(f"{count:,} written to {out}", file=sys.stderr)
+
+
+def _shown(lines: Iterator[str], bar: Progress) -> Iterator[str]:
+    for count, line in enumerate(lines, start=1):
+        yield line
+        if count % 1000 == 0:
+            bar.show(count, f"{count:,} lines, {bar.rate(count):,.0f} a second")
 
 
 def _write(path: Path, lines: Iterator[str]) -> int:

@@ -41,6 +41,7 @@ def command(*, device_id: str, kind: str, show_secret: bool, hours: int, home: H
       leafward device snippet pump-7 --for openssl --show-secret | sh
     """
     from leafward.cli.snippets.kinds import SDK_PORT, SDKS, write
+    from leafward.cli.snippets.leaf import is_address
 
     leaf, identity = _leaf(home, device_id, show_secret=show_secret, hours=hours)
     code = write(kind, leaf)
@@ -51,6 +52,8 @@ def command(*, device_id: str, kind: str, show_secret: bool, hours: int, home: H
         voice.say(code.rstrip("\n"))
     if kind in SDKS and leaf.mqtt_port != SDK_PORT:
         voice.warn(f"Azure's clients connect to port {SDK_PORT} and no other, and the hub listens on {leaf.mqtt_port}")
+    if kind == "arduino" and is_address(leaf.gateway):
+        voice.warn("mbedTLS before 3.5, on most boards, compares no addresses: give the gateway a name")
     if identity.auth == "sas" and not show_secret:
         voice.warn("the key is left out: --show-secret puts it in")
 

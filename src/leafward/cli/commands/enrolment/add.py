@@ -106,7 +106,7 @@ def _keys(file: Path) -> "SymmetricKeys":
 def _endorsement_key(text: str) -> bytes:
     from leafward import disk
     from leafward.wire.base64_text import decode_base64
-    from leafward.wire.dps_tpm import TpmPublic
+    from leafward.wire.dps_tpm_public import TpmPublic
 
     if text.startswith("@"):
         data = disk.read_file(Path(text[1:]), limit=8192)
