@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 LEAF   := $(VENV)/leaf
+SERVICE := $(VENV)/service
 PIP    := -m pip --disable-pip-version-check -q install --require-hashes --no-deps
 
-.PHONY: up install dev node hardware check test bench soak lock format clean
+.PHONY: up install dev node service hardware check test interop bench soak lock format clean
 .DELETE_ON_ERROR:
 
 up: install
@@ -43,11 +44,18 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.product
 	$(BIN)/python $(PIP) -r requirements/dev.txt
 	@touch $@
 
-# What HSM, TPM and PostgreSQL need; builds against Debian's libtss2-dev.
+# Azure's service client for Python, for the tests that run it.
+service: $(SERVICE)/.installed
+$(SERVICE)/.installed: requirements/service.txt | $(BIN)/python
+	$(PYTHON) -m venv $(SERVICE)
+	@if $(SERVICE)/bin/python $(PIP) -r requirements/service.txt; then touch $@; \
+	else echo "leafward: the tests of the service client for Python will be skipped: no wheel of uamqp fits here" >&2; fi
+
+# What HSM, TPM, PostgreSQL and AMQP need; builds against Debian's libtss2-dev.
 hardware: $(VENV)/.hardware
 $(VENV)/.hardware: requirements/hardware.txt | $(BIN)/python
 	@if pkg-config --exists tss2-esys 2>/dev/null; then $(BIN)/python $(PIP) -r $< && touch $@; \
-	else echo "leafward: the tests of HSM, TPM and PostgreSQL will be skipped. Next: sudo apt-get install libtss2-dev pkg-config" >&2; fi
+	else echo "leafward: the tests of HSM, TPM, PostgreSQL and AMQP will be skipped. Next: sudo apt-get install libtss2-dev pkg-config" >&2; fi
 
 check: dev
 	$(BIN)/ruff format --check .
@@ -63,8 +71,12 @@ format: dev
 
 test: dev
 	tools/system-packages
-	$(MAKE) --no-print-directory node hardware
+	$(MAKE) --no-print-directory node service hardware
 	$(BIN)/pytest
+
+# paho's own interoperability suites, from a checkout of eclipse/paho.mqtt.testing: make interop PAHO=DIR
+interop: dev
+	PAHO_MQTT_TESTING=$(abspath $(or $(PAHO),$(error give a checkout: make interop PAHO=DIR))) $(BIN)/pytest -n 0 tests/clients/test_paho_suites.py
 
 bench: dev
 	$(BIN)/python -m benchmarks.start
@@ -84,8 +96,9 @@ EXTRA   := $(PYTHON) -c 'import sys, tomllib; extras = tomllib.load(open("pyproj
 lock:
 	$(COMPILE) pyproject.toml -o requirements/product.txt
 	$(COMPILE) --extra dev pyproject.toml -o requirements/dev.txt
-	$(EXTRA) pkcs11 tpm postgresql | $(COMPILE) -c requirements/dev.txt - -o requirements/hardware.txt
+	$(EXTRA) pkcs11 tpm postgresql amqp | $(COMPILE) -c requirements/dev.txt - -o requirements/hardware.txt
 	$(EXTRA) leaf | $(COMPILE) - -o requirements/leaf.txt
+	$(EXTRA) service | $(COMPILE) - -o requirements/service.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from leafward.errors import InputError
+from leafward.hub.devicebound_feedback import Feedback
 from leafward.hub.devicebound_ledger import (
     COMPLETED,
     EXPIRED,
@@ -60,6 +61,8 @@ class DeviceBound:
         self._budgets = LogBudgets()
         self._sendings: list[tuple[Sending, asyncio.Future[None]]] = []
         self.ledger = Ledger(hub.metrics.devicebound)
+        self.feedback = Feedback(hub.clock)
+        self.ledger.told = self.feedback.ended
 
     def feeds(self, session: Session) -> Iterable[FeedSpec]:
         """See `FeedSource`: a device's queue, for a session that has subscribed to it. Modules have none."""
@@ -88,6 +91,7 @@ class DeviceBound:
             self._admit()
         await told
         self._hub.metrics.devicebound["refused" if sending.id is None else "sent"] += 1
+        self.feedback.watch(sending, owner)
         return sending
 
     async def waiting(self, owner: Registration) -> list[Message]:
@@ -124,11 +128,13 @@ class DeviceBound:
 
     async def settle(self, device_id: str, token: str, *, reject: bool = False) -> bool:
         """The device has done with a message that it fetched; durable on return. False for a lock that is lost."""
-        message_id = self.ledger.unlock(device_id, token)
+        message_id = self.ledger.held(device_id, token)
         if message_id is None:
             return False
         await self._in_store(lambda store: store.acknowledge(endpoint_of(device_id), [message_id]))
         self.ledger.settle(message_id, REJECTED if reject else COMPLETED)
+        # Not before: meanwhile the device may ask for the next one.
+        self.ledger.unlock(device_id, token)
         return True
 
     def abandon(self, device_id: str, token: str) -> bool:
@@ -147,6 +153,11 @@ class DeviceBound:
         life = (self.expiry_of(message) - self._hub.clock()).total_seconds()
         await self.ledger.settled(message_id, min(wait, life))
         return await self.state_of(owner, message_id)
+
+    @property
+    def lock_seconds(self) -> float:
+        """How long a device has for a message that it fetched."""
+        return self._terms.lock
 
     def expiry_of(self, message: Message) -> datetime:
         """When a message is over (UTC)."""

@@ -6,6 +6,7 @@ from leafward.errors import InputError
 from leafward.hub.devicebound import DeviceBound
 from leafward.hub.devicebound_queues import Registration, without_marks
 from leafward.hub.service_api import Answer, ServiceCall, ServiceRoute, itself, json_answer, refused
+from leafward.wire.access_policy import Permission
 from leafward.wire.devicebound import MAX_BODY, MAX_MESSAGE, DeviceMessage, received_headers, waiting
 from leafward.wire.service_api import Fault
 
@@ -29,7 +30,7 @@ class DeviceBoundApi:
     def routes(self) -> Iterable[ServiceRoute]:
         """For the table."""
         return [
-            ServiceRoute("POST", _BOX, self._send, body_limit=MAX_BODY),
+            ServiceRoute("POST", _BOX, self._send, body_limit=MAX_BODY, for_services=Permission.SERVICE_CONNECT),
             ServiceRoute("DELETE", "/devices/{device_id}/commands", self._purge),
             ServiceRoute("GET", _QUEUE, self._list),
             ServiceRoute("GET", f"{_QUEUE}/{{message_id}}", self._state, seconds=LONGEST_WAIT + 10.0),

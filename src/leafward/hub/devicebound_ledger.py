@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # What may become of a message.
@@ -27,11 +28,12 @@ class _Lock:
 
 
 class Ledger:
-    """The facts by the store's message id. `counts` is told each end. For the loop's thread."""
+    """The facts by the store's message id. `counts` and `told` are told each end. For the loop's thread."""
 
     def __init__(self, counts: Counter[str], *, remembered: int = REMEMBERED) -> None:
         self._counts = counts
         self._remembered = remembered
+        self.told: Callable[[int, str], None] = lambda _message_id, _end: None
         self._attempts: dict[int, int] = {}
         self._ends: dict[int, str] = {}
         self._locks: dict[str, _Lock] = {}
@@ -55,6 +57,7 @@ class Ledger:
         self._ends[message_id] = end
         _forget_oldest(self._ends, self._remembered)
         self._counts[end] += 1
+        self.told(message_id, end)
         for watcher in self._watchers.pop(message_id, ()):
             if not watcher.done():
                 watcher.set_result(None)
@@ -90,14 +93,18 @@ class Ledger:
         self._drop_old()
         return {lock.message_id for lock in self._locks.values() if lock.device_id == device_id}
 
-    def unlock(self, device_id: str, token: str) -> int | None:
-        """The message that the token locks, free again; None for a token that is too late, or another device's."""
+    def held(self, device_id: str, token: str) -> int | None:
+        """The message that the token locks; None for a token that is too late, or another device's."""
         self._drop_old()
         lock = self._locks.get(token)
-        if lock is None or lock.device_id != device_id:
-            return None
-        del self._locks[token]
-        return lock.message_id
+        return None if lock is None or lock.device_id != device_id else lock.message_id
+
+    def unlock(self, device_id: str, token: str) -> int | None:
+        """As `held`, and the message is free again."""
+        message_id = self.held(device_id, token)
+        if message_id is not None:
+            del self._locks[token]
+        return message_id
 
     def _drop_old(self) -> None:
         now = _now()

@@ -10,6 +10,7 @@ COMMANDS = {
     "routes": "where messages go; check a route, or try a message on them",
     "upstream": "the connection to what is above this gateway, and what waits for it",
     "failures": "which leaf devices cannot connect, why, and who can mend it",
+    "policy": "shared access policies, by which services come in",
     "disconnect": "end one client's connection; it may come back",
 }
 

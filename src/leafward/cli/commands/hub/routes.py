@@ -33,6 +33,8 @@ def command(context: click.Context, home: Home, as_json: bool) -> None:
         waits = "for ever" if fact["time_to_live_secs"] is None else f"{fact['time_to_live_secs']} s at most"
         priority = "after all priorities" if fact["priority"] is None else f"priority {fact['priority']}"
         voice.say(f"    into {fact['endpoint']}, {priority}, waits {waits}")
+    for name, route in settings.routes.items():
+        _warn_of_silence(name, route)
 
 
 @command.command("check")
@@ -61,6 +63,7 @@ def check(route: str | None, home: Home, as_json: bool) -> int:
         voice.say_json({"understood": True, "endpoint": found.endpoint})
     else:
         voice.say(f"understood: it leads into {found.endpoint}")
+    _warn_of_silence("it", found)
     return 0
 
 
@@ -99,6 +102,12 @@ def _settings(home: Home) -> Any:
     from leafward.hub.settings import read_settings
 
     return read_settings(home.settings)
+
+
+def _warn_of_silence(name: str, route: "Route") -> None:
+    """IoT Hub tells of more than a gateway's hub does; IoT Edge reads such routes as well."""
+    if route.source.is_silent:
+        voice.warn(f"{name} takes nothing: /{'/'.join(route.source.segments)} is told by IoT Hub in the cloud alone")
 
 
 def _check_file(home: Home, as_json: bool) -> int:

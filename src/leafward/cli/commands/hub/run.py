@@ -16,7 +16,10 @@ from leafward.store.home import Home
 def command(
     *, home: Home, bind: str, mqtt_port: int, https_port: int | None, verbose: bool, log_format: str | None
 ) -> None:
-    """Runs the hub until SIGTERM. It takes its certificate from the manager, as any module does."""
+    """Runs the hub until SIGTERM. It takes its certificate from the manager, as any module does.
+
+    Its settings are in the home's leafward.toml, whatever file the manager was started with (`--config`).
+    """
     from leafward.cli import parts
     from leafward.cli.service import run_part
 
@@ -30,4 +33,5 @@ def command(
 
 
 def _started(found: dict[str, Any]) -> tuple[str, list[str]]:
-    return f"MQTT over TLS on port {found['mqtt_port']}, HTTPS on port {found['https_port']}", []
+    amqp = f", AMQP on port {found['amqp_port']}" if "amqp_port" in found else ""
+    return f"MQTT over TLS on port {found['mqtt_port']}, HTTPS on port {found['https_port']}{amqp}", []
