@@ -322,14 +322,17 @@ def ten_thousand(folder: Path, load: Path, count: int) -> list[Row]:
     ]
 
 
-def measure(turns: int, idle: int, many: int) -> list[Row]:
-    """All rows."""
+def measure(turns: int, idle: int, many: int, only: str = "") -> list[Row]:
+    """All rows, or those alone that compare and have `only` in their name."""
+    chosen = [one for one in MEASURES if only in one.name]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         load = build_load(folder)
         devices = max(idle, 100)
         with leafward(folder, load, devices) as ours, mosquitto(folder, Home(folder / "home"), load, devices) as theirs:
-            rows = [compared(ours, theirs, one, turns) for one in MEASURES]
+            rows = [compared(ours, theirs, one, turns) for one in chosen]
+            if only:
+                return rows
             rows.append(durable(ours, turns))
             rows.append(idle_memory(ours, idle))
         return rows + (ten_thousand(folder, load, many) if many else [])
@@ -341,9 +344,10 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--idle", type=int, default=2000, help="idle connections for the memory of one")
     parser.add_argument("--many", type=int, default=10_000, help="connections held and brought back; 0 for none")
+    parser.add_argument("--only", default="", help="part of a row's name: only rows beside Mosquitto that have it")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = measure(options.turns, options.idle, options.many)
+    rows = measure(options.turns, options.idle, options.many, options.only)
     if options.json:
         print(json.dumps([row.facts() for row in rows], indent=2))
     else:

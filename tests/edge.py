@@ -17,20 +17,31 @@ from tests.command_server import CommandServer
 
 LEAFWARD = Path(sys.prefix) / "bin" / "leafward"
 LEAF_PYTHON = Path(sys.prefix) / "leaf" / "bin" / "python"
+MQTTS_PORT = 8883
+# Of the sixteen million that there are; other tests have some of them.
+ADDRESSES_TRIED = 100
 # Said by `leafward up` when everything answers.
 UP = "Ctrl-C stops it."
 
 
 def free_address() -> str:
-    """A loopback address with a free MQTT port: the Azure SDKs connect to 8883 and to no other port."""
-    while True:
+    """A loopback address with a free MQTT port: the Azure SDKs connect to 8883 and to no other port.
+
+    Raises `RuntimeError` where there is none: that is so as long as somebody listens on all addresses.
+    """
+    for _ in range(ADDRESSES_TRIED):
         address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
         with socket.socket() as probe:
             try:
-                probe.bind((address, 8883))
-            except OSError:
+                probe.bind((address, MQTTS_PORT))
+            except OSError as error:
+                why = error.strerror
                 continue
             return address
+    raise RuntimeError(
+        f"port {MQTTS_PORT} of {ADDRESSES_TRIED} loopback addresses cannot be bound ({why}): "
+        f"stop what listens on 0.0.0.0:{MQTTS_PORT} (ss -ltnp 'sport = :{MQTTS_PORT}')"
+    )
 
 
 def leafward(*arguments: str, home: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -1,14 +1,17 @@
 """Real clients as their makers ship them, against a real edge."""
 
+import itertools
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.clients.interoperability import SETTINGS, Room
+from tests.clients.plant import Plant
 from tests.edge import LEAF_PYTHON, Edge
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -52,3 +55,25 @@ def run_device(edge: Edge) -> RunDevice:
         return json.loads(done.stdout.splitlines()[-1])
 
     return run
+
+
+_ROOMS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """The edge of the tests of interoperability in a file."""
+    with Plant.started(tmp_path_factory.mktemp("interoperability") / "home", SETTINGS) as plant:
+        yield plant
+
+
+@pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
+def room(rooms: Plant, request: pytest.FixtureRequest) -> Room:
+    """For what holds in both versions of MQTT."""
+    return Room(rooms, request.param, f"room/{next(_ROOMS)}")
+
+
+@pytest.fixture
+def room5(rooms: Plant) -> Room:
+    """For what MQTT 5 has."""
+    return Room(rooms, 5, f"room/{next(_ROOMS)}")

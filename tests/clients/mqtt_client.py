@@ -8,7 +8,7 @@ from typing import Any, Self
 from leafward.wire.connection_string import ConnectionString
 from leafward.wire.mqtt.decoder import Decoder
 from leafward.wire.mqtt.encoder import encode
-from leafward.wire.mqtt.packets import Connect
+from leafward.wire.mqtt.packets import PROTOCOL_LEVEL, Connect
 from leafward.wire.sas import resource_of, sign
 from tests.edge import Edge
 
@@ -32,13 +32,22 @@ def password(connection_string: str, expiry: int = FAR_FUTURE, key: bytes | None
 class MqttClient:
     """One connection. `receive` returns the next packet, or None when the peer has ended the connection."""
 
-    def __init__(self, edge: Edge, *, certificate: str | None = None, private_key: str | None = None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        *,
+        certificate: str | None = None,
+        private_key: str | None = None,
+        port: int = 8883,
+        level: int = PROTOCOL_LEVEL,
+    ) -> None:
         context = ssl.create_default_context(cafile=str(edge.root))
         if certificate:
             context.load_cert_chain(certificate, private_key)
-        plain = socket.create_connection((edge.address, 8883), timeout=TIMEOUT_SECONDS)
+        plain = socket.create_connection((edge.address, port), timeout=TIMEOUT_SECONDS)
         self.socket = context.wrap_socket(plain, server_hostname=edge.hostname)
-        self._decoder = Decoder()
+        self._level = level
+        self._decoder = Decoder(level=level)
         self._packets: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -48,7 +57,7 @@ class MqttClient:
         self.socket.close()
 
     def send(self, packet: Any) -> None:
-        self.socket.sendall(encode(packet))
+        self.socket.sendall(encode(packet, self._level))
 
     def receive(self) -> Any:
         while not self._packets:

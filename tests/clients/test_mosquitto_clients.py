@@ -4,10 +4,8 @@ import asyncio
 import json
 import ssl
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from leafward.wire import sas
-from leafward.wire.connection_string import ConnectionString
-from tests.edge import Edge, Edges
+from tests.clients.plant import Plant as AnyPlant
+from tests.edge import Edge
 
 POLICY = """
 [device]
@@ -35,26 +32,8 @@ rules = [
 VERSIONS = pytest.mark.parametrize("version", ["mqttv311", "mqttv5"])
 
 
-@dataclass
-class Plant:
-    """An edge with rules for plain topics, and devices that are registered as tests ask for them."""
-
-    edge: Edge
-    passwords: dict[str, str]
-
-    @property
-    def port(self) -> int:
-        return int(self.edge.ready["mqtts"]["port"])
-
-    def add(self, device_id: str) -> str:
-        """A device with a key; its password, which is a token."""
-        if device_id not in self.passwords:
-            added = self.edge.json("device", "add", device_id)
-            parsed = ConnectionString.parse(added["connection_string"])
-            resource = sas.resource_of(parsed.host_name, device_id, None)
-            assert parsed.shared_access_key is not None
-            self.passwords[device_id] = sas.sign(resource, parsed.shared_access_key, int(time.time()) + 3600)
-        return self.passwords[device_id]
+class Plant(AnyPlant):
+    """Clients that are started as a person would type them."""
 
     def command(self, name: str, device_id: str, *options: str) -> list[str]:
         """mosquitto_pub or mosquitto_sub as a person would type it."""
@@ -96,11 +75,8 @@ def messages(process: "subprocess.Popen[str]") -> list[str]:
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """One edge for all tests here."""
-    home = tmp_path_factory.mktemp("plant") / "home"
-    home.mkdir()
-    (home / "leafward.toml").write_text(POLICY)
-    with Edges() as start:
-        yield Plant(start(home, "--mqtt-port", "0", address="127.0.0.1"), {})
+    with Plant.started(tmp_path_factory.mktemp("plant") / "home", POLICY) as plant:
+        yield plant
 
 
 @VERSIONS

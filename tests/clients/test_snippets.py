@@ -2,9 +2,12 @@
 
     root -> intermediate -> device CA -> workload CA -> hub "127.x.y.z"; leaf devices by key and by certificate
 
-The gateway is called by its address, so that every tool finds it with no help.
+The gateway is called by its address, so that every tool finds it with no help; a board wants a name. Azure's clients
+for C and Java are in no package here: where docs/snippets.md was followed, their programs are built and run too.
 """
 
+import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +26,8 @@ BODY = {"temperature": 21.5}
 SHELL = ("mosquitto", "openssl", "curl")
 KINDS = ("python", "node", "c", "csharp", "java", "arduino", *SHELL)
 AUTH = ("sas", "x509-ca", "x509-thumbprint")
+C_FLAGS, CLASSES = "LEAFWARD_TEST_C_FLAGS", "LEAFWARD_TEST_JAVA_CLASSPATH"
+BOARD = Path(__file__).parent / "esp32"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +86,52 @@ def test_node(edge: Edge, auth: str) -> None:
     before = len(arrived(edge, device))
     assert run(["node", "-"], given=snippet(edge, device, "node", "--show-secret"), cwd=NODE) == "sent\n"
     assert arrived(edge, device)[before:] == [BODY]
+
+
+@pytest.mark.skipif(C_FLAGS not in os.environ, reason=f"needs Azure's client for C, and {C_FLAGS}: docs/snippets.md")
+@pytest.mark.parametrize("auth", AUTH)
+def test_c(edge: Edge, auth: str, tmp_path: Path) -> None:
+    device = f"leaf-{auth}"
+    (tmp_path / "leaf.c").write_text(snippet(edge, device, "c", "--show-secret"))
+    before = len(arrived(edge, device))
+    run(["cc", "-Wall", "-Werror", "leaf.c", "-o", "leaf", *shlex.split(os.environ[C_FLAGS])], cwd=tmp_path)
+    assert run(["./leaf"], cwd=tmp_path) == "sent\n"
+    assert arrived(edge, device)[before:] == [BODY]
+
+
+@pytest.mark.skipif(CLASSES not in os.environ, reason=f"needs Azure's client for Java, and {CLASSES}: docs/snippets.md")
+@pytest.mark.parametrize("auth", AUTH)
+def test_java(edge: Edge, auth: str, tmp_path: Path) -> None:
+    device = f"leaf-{auth}"
+    (tmp_path / "Leaf.java").write_text(snippet(edge, device, "java", "--show-secret"))
+    before = len(arrived(edge, device))
+    classes = f"{os.environ[CLASSES]}:."
+    run(["javac", "-cp", classes, "Leaf.java"], cwd=tmp_path)
+    assert run(["java", "-cp", classes, "Leaf"], cwd=tmp_path) == "sent\n"
+    assert arrived(edge, device)[before:] == [BODY]
+
+
+def test_arduino(tmp_path: Path) -> None:
+    """The sketch on a board made of mbedTLS and this machine: its root, its token, its certificate."""
+    if shutil.which("g++") is None or not Path("/usr/include/mbedtls/ssl.h").exists():
+        pytest.skip("needs g++ and libmbedtls-dev")
+    address = free_address()
+    with Edges() as start:
+        edge = start(tmp_path / "home", "--hostname", "gateway.test", address=address)
+        for auth in ("sas", "x509-ca"):
+            device = f"board-{auth}"
+            edge.json("device", "add", device, "--auth", auth)
+            (tmp_path / f"{auth}.cpp").write_text(snippet(edge, device, "arduino", "--show-secret"))
+            sources = [f"{auth}.cpp", str(BOARD / "board.cpp")]
+            libraries = ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"]
+            run(["g++", "-Wall", "-Werror", f"-I{BOARD}", *sources, "-o", auth, *libraries], cwd=tmp_path)
+            run(["env", f"BOARD_RESOLVES={address}", f"./{auth}"], cwd=tmp_path)
+            assert arrived(edge, device) == [BODY]
+
+
+def test_a_board_wants_a_name(edge: Edge) -> None:
+    done = edge.run("device", "snippet", "leaf-sas", "--for", "arduino")
+    assert "compares no addresses" in done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,7 @@ from leafward.wire.server_sent_events import encode as encode_event
 from leafward.wire.workload_api import CertificateResponse, trust_bundle_response
 from tests.hub.hub_certificates import Held, make
 from tests.hub.hub_clients import HOST, KEY, NOW, PATIENCE, Client, Http, login
+from tests.hub.plain_world import World as PlainWorld
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -318,3 +319,14 @@ async def make_hub(tmp_path: Path, server: Held, root: Held) -> AsyncIterator[St
 async def hub(make_hub: StartHub) -> RunningHub:
     """A hub with the default settings that runs."""
     return await (await make_hub()).start()
+
+
+# ---- without sockets and an event loop
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[PlainWorld]:
+    """A hub that allows everything."""
+    made = PlainWorld(tmp_path)
+    yield made
+    made.close()

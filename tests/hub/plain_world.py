@@ -32,6 +32,7 @@ from leafward.wire.mqtt.encoder import encode
 from leafward.wire.mqtt.packets import (
     Connack,
     Connect,
+    Disconnect,
     Packet,
     Puback,
     Publish,
@@ -40,7 +41,7 @@ from leafward.wire.mqtt.packets import (
     SubscriptionOptions,
 )
 from leafward.wire.mqtt.properties import Properties
-from leafward.wire.mqtt.reasons import reason_of
+from leafward.wire.mqtt.reasons import Reason, reason_of
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 EVERYTHING = (PolicyRule(who="*", publish=["#"], subscribe=["#"]),)
@@ -284,7 +285,7 @@ class World:
         self.limits = Limits() if limits is None else limits
         self.metrics = HubMetrics()
         thread: Any = self.thread
-        self.plain = PlainTopics(folder / "plain.db", thread, self.limits, self.metrics, self.clock)
+        self.plain = PlainTopics(folder / "plain.db", thread, self.limits, self.metrics, self.clock, later=self.later)
         exchange = self.plain.exchange
         self.broker = Broker(
             store=thread, exchange=exchange, limits=self.limits, metrics=self.metrics, keeper=Keeper(), clock=self.clock
@@ -374,3 +375,17 @@ def connecting(name: str, level: int = 5, *, clean: bool = True, keep_alive: int
     options.setdefault("password", b"token")
     options.setdefault("client_id", name)
     return Connect(keep_alive=keep_alive, clean_session=clean, level=level, **options)
+
+
+def connack(talker: Talker, packet: Connect) -> Connack:
+    """The answer to CONNECT."""
+    (answer,) = talker.say(packet)
+    assert isinstance(answer, Connack)
+    return answer
+
+
+def goodbye(packets: list[Packet]) -> Reason:
+    """The reason of the DISCONNECT that is the last packet."""
+    last = packets[-1]
+    assert isinstance(last, Disconnect), packets
+    return Reason(last.reason)

@@ -56,6 +56,32 @@ async def test_garbage_instead_of_tls(strict: RunningHub) -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("port", ["mqtt_port", "https_port"])
+@pytest.mark.parametrize("first", ["47", "160301020002", "16030100", "16034000"], ids=["G", "no hello", "cut", "cut 2"])
+async def test_the_first_bytes_are_no_tls(hub: RunningHub, first: str, port: str) -> None:
+    """What can still become a ClientHello is waited for, up to the deadline of half a minute; the rest is not."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", getattr(hub.at, port))
+    writer.write(bytes.fromhex(first))
+    if first.startswith("1603") and len(first) == 8:
+        assert await hub.counted("handshakes_failed_total", "wrong_version_number") == 0
+        # A record without content, or larger than any.
+        writer.write(bytes.fromhex("00" if first.endswith("00") else "01"))
+    await until_closed(reader)
+    assert await hub.counted("handshakes_failed_total", "wrong_version_number") == 1
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "first", [b"G", b"\x30", b"\x10\x25\x00\x05", b"\x10\xff\xff\x0f\x00\x06MQIsdx", b"\x10\x25\x00\x04MQTX"]
+)
+async def test_the_first_bytes_are_no_connect(hub: RunningHub, first: bytes) -> None:
+    """As above, after the handshake: nobody waits for the rest of what cannot be a CONNECT."""
+    client = await hub.client()
+    await client.send_bytes(first)
+    assert await client.closed()
+    assert await hub.counted("ended_total", "protocol-error") == 1
+
+
 async def test_a_handshake_that_stays_half_open(strict: RunningHub) -> None:
     """A TCP connection, half a ClientHello, silence."""
     async with bystander(strict):

@@ -6,6 +6,7 @@ import logging
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
+from leafward.hub.endings import Endings
 from leafward.hub.log_budget import LogBudget, LogBudgets, bounded_logger
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.refusals import Refusal, Refusals
@@ -74,6 +75,23 @@ def test_a_flood_of_refusals(refusals: Refusals, time: Time, caplog: pytest.LogC
     caplog.clear()
     refusals.tell_suppressed()
     assert caplog.records == []
+
+
+def test_connections_that_end(time: Time, caplog: pytest.LogCaptureFixture) -> None:
+    """Ten lines of a kind at once, then one each two seconds, which says how many there were between; none unasked."""
+    endings = Endings(LogBudgets(monotonic=time))
+    for _ in range(100):
+        endings.tell("MQTT", "192.0.2.1:5", "peer-closed", None)
+    assert caplog.records == []
+    with caplog.at_level(logging.INFO):
+        for number in range(100):
+            endings.tell("MQTT", "192.0.2.1:5", "peer-closed", f"{number}")
+        time.now += 2.0
+        endings.tell("AMQP", "192.0.2.2:5", "peer-closed", None)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 11
+    assert said[0] == "MQTT connection from 192.0.2.1:5 ends: peer-closed (0)"
+    assert said[10] == "AMQP connection from 192.0.2.2:5 ends: peer-closed; 90 more were not logged"
 
 
 @pytest.mark.parametrize("character", ["\x01", "\U0001f600", "\n", "'", "\\"])

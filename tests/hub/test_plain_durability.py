@@ -1,6 +1,5 @@
 """What of plain topics outlives the hub: nothing that was acknowledged for a session that lasts is lost."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ from leafward.store.plain_messages import PlainMessageStore
 from leafward.wire.mqtt.packets import Packet, Puback, Publish, Pubrec, Subscribe
 from leafward.wire.mqtt.properties import Properties
 from tests.hub.plain_world import Talker, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A hub that allows everything."""
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def on_disk(folder: Path) -> tuple[int, int, int]:

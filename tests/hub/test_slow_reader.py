@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from leafward.hub.deadlines import Deadlines
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.mqtt_connection import MqttConnection
 from leafward.hub.settings import Limits
@@ -43,8 +44,13 @@ class Link:
 async def connection() -> tuple[MqttConnection, Link, HubMetrics]:
     """A connection for which 1,000 bytes may wait."""
     metrics, nothing = HubMetrics(), lambda *_: None
-    hub: Any = SimpleNamespace(limits=Limits(write_bytes=1000), metrics=metrics, intake=SimpleNamespace(forget=nothing))
-    owner: Any = SimpleNamespace(opened=nothing, closed=nothing, flush_soon=nothing)
+    hub: Any = SimpleNamespace(
+        limits=Limits(write_bytes=1000),
+        metrics=metrics,
+        intake=SimpleNamespace(forget=nothing),
+        endings=SimpleNamespace(tell=nothing),
+    )
+    owner: Any = SimpleNamespace(opened=nothing, closed=nothing, flush_soon=nothing, deadlines=Deadlines())
     made, link = MqttConnection(hub, owner), Link()
     made.connection_made(link)
     return made, link, metrics

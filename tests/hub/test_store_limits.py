@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leafward.hub.metrics import HubMetrics
+from leafward.hub.peer import Peer
 from leafward.hub.store_thread import StoreThread
 from leafward.hub.telemetry import Intake
 from leafward.store.messages import REFUSED, UPSTREAM, Message, MessageStore, StoreLimits
@@ -131,12 +132,18 @@ async def test_what_the_hub_itself_tells(messages: MessageStore) -> None:
     thread, metrics = thread_of(messages, 100)
     routes = [Route.parse("FROM /twinChangeNotifications WHERE $body.reported.t > 1 INTO $upstream", priority=2)]
     intake = Intake(thread, Router(routes, 60), metrics, lambda: NOW)
-    intake.notify("twinChangeNotifications", "leaf1", None, b'{"reported": {"t": 2}}', {"opType": "updateTwin"})
-    intake.notify("twinChangeNotifications", "leaf1", None, b'{"reported": {"t": 1}}', {})
-    intake.notify("deviceLifecycleEvents", "leaf1", None, b"{}", {})
-    with pytest.raises(ValueError, match="no source of a route"):
-        intake.notify("telemetry", "leaf1", None, b"{}", {})
+    sender, peer = Sender(), Peer("leaf1", None, NOW, rests_on=())
+    for token, (kind, body) in enumerate(
+        [
+            ("twinChangeNotifications", b'{"reported": {"t": 2}}'),
+            ("twinChangeNotifications", b'{"reported": {"t": 1}}'),
+            ("deviceLifecycleEvents", b"{}"),
+        ]
+    ):
+        system = {"messageType": kind, "contentType": "application/json", "contentEncoding": "utf-8"}
+        intake.take(peer, body, sender, token, output=None, properties={"opType": "updateTwin"}, system=system)
     await drained(thread)
+    assert sorted(sender.stored_tokens) == [0, 1, 2]
     (message,) = messages.pending("$upstream#2")
     assert (message.properties, message.system["messageType"]) == ({"opType": "updateTwin"}, "twinChangeNotifications")
     assert messages.count() == 1

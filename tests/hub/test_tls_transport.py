@@ -1,6 +1,6 @@
 """TLS of our own between socket and protocol: one buffer for all, nothing lost, nobody waits for ever.
 
-client (memory BIOs: the test decides what goes into one segment) <-> accept_tls <-> a protocol that echoes
+client (memory BIOs: the test decides what goes into one segment) <-> TlsTransport <-> a protocol that echoes
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from leafward.hub.tls_transport import READ_ROOM, accept_tls
+from leafward.hub.sockets import Sockets
+from leafward.hub.tls_transport import TlsTransport
 from leafward.pki.chain import Chain
 from leafward.wire.tls.context import TlsContext
 from tests.hub.hub_certificates import Held
@@ -38,6 +39,21 @@ class Echo(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.lost.set_result(exc)
+
+
+class Waits:
+    """A newcomer: `done` when its handshake is, with what ended it where it fails."""
+
+    def __init__(self, echo: Echo) -> None:
+        self.echo = echo
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def established(self) -> asyncio.Protocol:
+        self.done.set_result(None)
+        return self.echo
+
+    def failed(self, error: BaseException | None) -> None:
+        self.done.set_exception(error or ConnectionResetError("the peer has left"))
 
 
 class Peer:
@@ -69,39 +85,36 @@ class Peer:
 
 @pytest.fixture
 async def world(server: Held) -> AsyncIterator[Any]:
-    """Accepts a connection: (the client, the echo, the task that shakes hands)."""
+    """Accepts a connection: (the client, the echo, its handshake as a future, the transport)."""
     key = load_pem_private_key(server.key_pem(), None)
     context = TlsContext.server(Chain(x509.load_pem_x509_certificates(server.pem())), key, client_certificates=False)
-    room, tasks, sockets = bytearray(READ_ROOM), [], []
+    sockets, peers, handshakes = Sockets(), [], []
 
-    def accept(*, handshake_timeout: float = PATIENCE, shutdown_timeout: float = PATIENCE) -> Any:
+    def accept(*, shutdown_timeout: float = PATIENCE) -> Any:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
         echo = Echo()
-        shaking = accept_tls(
-            ours,
-            lambda: echo,
-            context,
-            room,
-            handshake_timeout=handshake_timeout,
-            shutdown_timeout=shutdown_timeout,
-        )
-        task = asyncio.ensure_future(shaking)
-        tasks.append(task)
-        sockets.append(theirs)
-        return Peer(theirs), echo, task
+        waits = Waits(echo)
+        transport = TlsTransport(ours, "", context, sockets, waits, shutdown_timeout=shutdown_timeout)
+        transport.start()
+        peers.append(theirs)
+        handshakes.append((waits.done, echo))
+        return Peer(theirs), echo, waits.done, transport
 
     yield accept
-    for one in sockets:
+    for one in peers:
         one.close()
-    for task in tasks:
-        with contextlib.suppress(BaseException):
-            await task
+    for done, echo in handshakes:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(done, PATIENCE)
+            await asyncio.wait_for(echo.lost, PATIENCE)
+    assert len(sockets) == 0
+    sockets.close()
 
 
 async def test_data_in_one_segment_with_the_handshakes_end_is_served(world: Any) -> None:
-    peer, _echo, task = world()
+    peer, _echo, task, _ = world()
     await peer.until(peer.tls.do_handshake)
     peer.tls.write(b"hello")  # behind Finished, in the same segment
     await peer.send()
@@ -128,7 +141,7 @@ async def test_records_in_pieces_of_two_connections_do_not_mix(world: Any) -> No
 
 
 async def test_what_is_written_before_the_close_arrives_and_then_the_goodbye(world: Any) -> None:
-    peer, echo, _task = world()
+    peer, echo, _, _ = world()
     await peer.until(peer.tls.do_handshake)
     peer.tls.write(b"x" * 50_000 + b"farewell")
     await peer.send()
@@ -144,7 +157,7 @@ async def test_what_is_written_before_the_close_arrives_and_then_the_goodbye(wor
 
 
 async def test_a_peer_that_does_not_answer_the_goodbye_is_cut(world: Any) -> None:
-    peer, echo, task = world(shutdown_timeout=0.05)
+    peer, echo, task, _ = world(shutdown_timeout=0.05)
     await peer.until(peer.tls.do_handshake)
     await peer.send()
     await asyncio.wait_for(task, PATIENCE)
@@ -154,7 +167,8 @@ async def test_a_peer_that_does_not_answer_the_goodbye_is_cut(world: Any) -> Non
 
 
 async def test_a_handshake_that_never_ends_is_given_up(world: Any) -> None:
-    _peer, echo, task = world(handshake_timeout=0.05)
+    _peer, echo, task, transport = world()
+    transport.give_up(ConnectionAbortedError("it takes too long"))
     with pytest.raises(ConnectionAbortedError, match="too long"):
         await asyncio.wait_for(task, PATIENCE)
     assert echo.transport is None
@@ -162,7 +176,7 @@ async def test_a_handshake_that_never_ends_is_given_up(world: Any) -> None:
 
 
 async def test_garbage_after_the_handshake_ends_the_connection_with_the_reason(world: Any) -> None:
-    peer, echo, _task = world()
+    peer, echo, _, _ = world()
     await peer.until(peer.tls.do_handshake)
     await peer.send()
     await asyncio.get_running_loop().sock_sendall(peer.socket, b"GET / HTTP/1.1\r\n\r\n")
@@ -171,7 +185,7 @@ async def test_garbage_after_the_handshake_ends_the_connection_with_the_reason(w
 
 async def test_an_idle_connection_holds_no_buffer_of_its_handshake(world: Any) -> None:
     """OpenSSL's memory BIOs never shrink: those of the handshake are replaced when it is done."""
-    peer, echo, task = world()
+    peer, echo, task, _ = world()
     await peer.until(peer.tls.do_handshake)
     await peer.send()
     await asyncio.wait_for(task, PATIENCE)

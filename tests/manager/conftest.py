@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +18,17 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from leafward import disk
+from leafward.manager.connection_limits import ConnectionLimits
 from leafward.manager.daemon import Manager
+from leafward.manager.door import Door
+from leafward.manager.fair_turns import FairTurns
+from leafward.manager.http_server import HttpServer, Times
+from leafward.manager.unix_socket import listen
 from leafward.pki.chain import Chain
 from leafward.pki.encoding import private_key_to_pem
 from leafward.store.home import Home
+from tests.manager.http_world import Reader, World, Writer
+from tests.manager.wipe_world import Owner, use
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -285,3 +294,55 @@ async def program(home: Home) -> AsyncIterator[Callable[[], Awaitable[Program]]]
 def put_device_ca(home: Home) -> Callable[[Chain, ec.EllipticCurvePrivateKey], Path]:
     """Puts a chain and a key, which need not belong together, where the device CA is looked for."""
     return lambda chain, key: put(home, chain, key)
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def serve(world: World, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[HttpServer]]]:
+    """Starts the server, with times and limits as asked for."""
+    async with AsyncExitStack() as closing:
+
+        async def start(limits: ConnectionLimits | None = None, **times: float) -> HttpServer:
+            turns = FairTurns()
+            server = HttpServer(world.routes(), turns, times=Times(**times))
+            listening = await listen(tmp_path / "s", 0o600, server.at(Door("s"), limits))
+            closing.push_async_callback(server.close)
+            closing.callback(listening.close)
+            closing.callback(turns.close)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Callable[[], Any]:
+    @asynccontextmanager
+    async def connection() -> AsyncIterator[tuple[Reader, Writer]]:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    return connection
+
+
+@pytest.fixture
+def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order of the steps is looked at in `test_wipe_kill.py`."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture
+def owner(home: Home, install: Callable[..., Any], clock: Any) -> Owner:
+    install()
+    return use(home, clock)
+
+
+@pytest.fixture
+def receipt(tmp_path: Path) -> Path:
+    return tmp_path / "receipt.pem"

@@ -9,10 +9,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from leafward import disk
 from leafward.keys.key_reference import KeyReference
+from leafward.manager.device_ca import DeviceCaFiles, find_device_ca, judge_device_ca
 from leafward.manager.enrolment import Enrolment
 from leafward.manager.settings import DeviceSettings, EnrolmentSettings
+from leafward.manager.trust_bundle import read_roots
+from leafward.pki.chain import Chain
 from leafward.pki.key_types import parse_key_type
 from leafward.pki.names import parse_host
 from leafward.store.home import Home
@@ -175,3 +181,22 @@ def maker_here(folder: Path) -> Iterator[Maker]:
     made = Maker(folder)
     yield made
     made.issuance.close()
+
+
+def leaf(files: DeviceCaFiles) -> x509.Certificate:
+    return Chain.from_pem(files.certificate.read_bytes()).leaf
+
+
+def public_bytes(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def judged(gateway: Gateway, files: DeviceCaFiles) -> Chain:
+    """As the next start does it."""
+    roots = read_roots(gateway.device.trust_bundle)
+    found = find_device_ca(gateway.home, gateway.device, roots=roots, files=files)
+    return judge_device_ca(found, gateway.home, gateway.device, now=gateway.maker.now()).chain
+
+
+async def enrol(enrolment: Enrolment) -> DeviceCaFiles:
+    return await asyncio.to_thread(enrolment.enrol)

@@ -135,7 +135,7 @@ async def test_a_failure_leaves_the_old_one_and_is_tried_again_in_its_time(
 async def test_what_failed_before_its_time_is_not_warned_of_for_ever(
     standing: Standing, rotation: Rotation, loop: RenewalLoop, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An operator's `rotate hub` fails, and the certificate is good for weeks: told for a retry's time, then no more."""
+    """An operator's `rotate hub` fails, and the certificate is good for weeks: told for a while only."""
 
     def fail(_pair: object) -> None:
         raise StoreError("the disk is full")

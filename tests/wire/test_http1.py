@@ -175,3 +175,25 @@ def test_answers() -> None:
 def test_garbage_never_raises(data: bytes) -> None:
     read(data)
     read(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + data)
+
+
+def test_a_head_that_comes_again_is_not_read_again_unless_it_holds_a_credential() -> None:
+    reader = RequestReader()
+    for line, same in ((b"X: 1", True), (b"Authorization: Basic eA==", False)):
+        heads = []
+        for _ in range(2):
+            reader.feed(b"GET /a HTTP/1.1\r\n" + line + b"\r\n\r\n")
+            heads.append(reader.head())
+            assert reader.body(limit=1) == b""
+        assert heads[0] == heads[1]
+        assert (heads[0] is heads[1]) is same
+
+
+def test_few_heads_are_remembered() -> None:
+    reader = RequestReader()
+    for number in range(100):
+        reader.feed(f"GET /{number} HTTP/1.1\r\n\r\n".encode())
+        head = reader.head()
+        assert isinstance(head, Head)
+        assert (head.path, reader.body(limit=1)) == (f"/{number}", b"")
+        assert len(reader._heads) <= 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from leafward.wire.tls import lowlevel
-from leafward.wire.tls.client_hello import opening_of, parse_client_hello
+from leafward.wire.tls.client_hello import may_become_hello, opening_of, parse_client_hello
 
 
 def hello_of(name: str | None = "pump.example", **settings: Any) -> bytes:
@@ -96,6 +96,13 @@ def test_nothing_breaks_it(data: bytes, at: int) -> None:
 
 
 HELLO = hello_of()
+
+
+def test_what_may_still_become_a_hello() -> None:
+    """Every beginning of one may; another record, another message, an empty record and one too large may not."""
+    assert all(may_become_hello(HELLO[:size]) for size in range(len(HELLO) + 1))
+    for other in ("15", "80", "1602", "1603010000", "1603014001", "160301010002"):
+        assert not may_become_hello(bytes.fromhex(other)), other
 
 
 def test_a_name_that_is_none() -> None:

@@ -50,7 +50,8 @@ class Shown:
     @property
     def name(self) -> str:
         """The common name, else the alternative names."""
-        return self.summary.common_name or " ".join(self.summary.san) or "(no name)"
+        plain = " ".join(one.partition(":")[2] or one for one in self.summary.san)
+        return self.summary.common_name or plain or "(no name)"
 
     @property
     def half(self) -> Half:

@@ -8,6 +8,7 @@ from datetime import datetime
 from html import escape
 
 from leafward.cli.chain_view import Half, Shown, top_down
+from leafward.cli.text_width import cut_points, points
 from leafward.pki.chain import Chain
 
 WIDTH = 790
@@ -15,7 +16,7 @@ _MARGIN, _CARD, _GAP, _SIDE = 28, 104, 40, 160  # of a card, between cards, left
 _INK, _GREY, _LINE = "#1c2430", "#5d6b7a", "#c9d2dc"
 _COLOURS: dict[Half, tuple[str, str]] = {"maker": ("#1f5f8b", "#dbeaf5"), "operator": ("#2e7d4f", "#dcf0e3")}
 _HALVES: dict[Half, str] = {"maker": "maker's half", "operator": "operator's half"}
-_LONGEST_NAME, _LONGEST_LINE = 46, 74  # characters that fit
+_SIZES = (16, 14, 12)  # of a name, the first in which it fits
 _ALARM = "#b3261e"
 
 
@@ -42,9 +43,14 @@ def _top(number: int) -> int:
 
 
 def _head(source: str, chain: Chain, now: datetime) -> Iterator[str]:
-    yield _text(_MARGIN, _MARGIN + 16, source, size=18, weight=700, longest=60)
+    yield _text(_MARGIN, _MARGIN + 16, source, size=18, weight=700, room=WIDTH - 2 * _MARGIN)
     complete = "complete up to its root" if chain.is_complete else "its root is not presented"
-    yield _text(_MARGIN, _MARGIN + 36, f"{len(chain)} certificates, {complete}; as of {now:%Y-%m-%d}", fill=_GREY)
+    yield _text(
+        _MARGIN,
+        _MARGIN + 36,
+        f"{len(chain)} certificate{'s' * (len(chain) > 1)}, {complete}; as of {now:%Y-%m-%d}",
+        fill=_GREY,
+    )
 
 
 def _halves(shown: Sequence[Shown]) -> Iterator[str]:
@@ -68,16 +74,19 @@ def _card(shown: Shown, top: int, now: datetime) -> Iterator[str]:
     )
     band = f"M{left + 8} {top} h{width - 16} a8 8 0 0 1 8 8 v20 h-{width} v-20 a8 8 0 0 1 8 -8 z"
     yield f'<path d="{band}" fill="{pale}"/>'
-    yield _text(left + 14, top + 19, shown.title, fill=colour, weight=700, size=12)
+    title = f"{shown.title} · ended" if shown.end < now else shown.title
+    yield _text(left + 14, top + 19, title, fill=colour, weight=700, size=12)
     summary = shown.summary
     yield _text(left + width - 14, top + 19, summary.key, fill=colour, size=12, anchor="end")
-    yield _text(left + 14, top + 50, shown.name, size=16, weight=700, longest=_LONGEST_NAME)
-    yield _text(left + 14, top + 68, _details(shown), fill=_GREY, size=11, longest=_LONGEST_LINE)
+    room = width - 28
+    size = next((one for one in _SIZES if points(shown.name, one) <= room), _SIZES[-1])
+    yield _text(left + 14, top + 50, shown.name, size=size, weight=700, room=room)
+    yield _text(left + 14, top + 68, _details(shown), fill=_GREY, size=11, room=room)
     yield from _lifetime(shown, left + 14, top + 82, width - 28, now)
 
 
 def _details(shown: Shown) -> str:
-    names = ", ".join(shown.summary.san)
+    names = ", ".join(shown.summary.san)  # with their kind, as a certificate has them
     return f"sha256 {shown.summary.sha256[:16]}…" + (f" · {names}" if names else "")
 
 
@@ -116,12 +125,14 @@ def _text(
     weight: int = 400,
     fill: str = _INK,
     anchor: str = "start",
-    longest: int = 200,
+    room: int = WIDTH,
 ) -> str:
-    shown = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    """One line; what has no room is cut, and the whole of it is shown where the pointer rests."""
+    shown = cut_points(text, size, room)
+    whole = f"<title>{_safe(text)}</title>" if shown != text else ""
     return (
         f'<text x="{x}" y="{y}" font-size="{size}" font-weight="{weight}" fill="{fill}" text-anchor="{anchor}">'
-        f"{_safe(shown)}</text>"
+        f"{whole}{_safe(shown)}</text>"
     )
 
 

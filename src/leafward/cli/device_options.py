@@ -19,6 +19,7 @@ def facts_of(identity: Any) -> dict[str, Any]:
         "enabled": identity.enabled,
         "primary_thumbprint": identity.primary_thumbprint,
         "secondary_thumbprint": identity.secondary_thumbprint,
+        "parent": identity.parent,
         "created": identity.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 

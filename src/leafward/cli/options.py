@@ -4,12 +4,14 @@ import importlib
 import ipaddress
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from leafward.errors import InputError, UsageError
-from leafward.store.home import Home
+
+if TYPE_CHECKING:
+    from leafward.store.home import Home
 
 PORT = click.IntRange(0, 65535)
 # A gateway is there for the devices around it: it listens on every address unless told otherwise.
@@ -102,5 +104,7 @@ def _given_address(context: click.Context, parameter: click.Parameter, value: st
     return None if value is None else _address(context, parameter, value)
 
 
-def _as_home(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> Home:
+def _as_home(_context: click.Context, _parameter: click.Parameter, value: Path | None) -> "Home":
+    from leafward.store.home import Home
+
     return Home(value.absolute()) if value is not None else Home.default()

@@ -16,11 +16,10 @@ from leafward.store.home import Home
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp.web import RouteDef
-
     from leafward.authority.est_settings import EstTable
     from leafward.authority.issuance import Issuance
     from leafward.authority.serve import ServeOptions, Serving
+    from leafward.authority.serve_routes import Route
     from leafward.hub.daemon import HubAddresses
     from leafward.provisioning.listen_on import ListenOn
 
@@ -90,7 +89,8 @@ def hub(home: Home, bind: str, mqtt_port: int, https_ports: list[int]) -> Part:
             # As in the manager: garbage is looked for among connections and messages, not among modules, whose pages
             # would each become this process's own at the first look.
             gc.freeze()
-            ready({"mqtt_port": found.mqtt_port, "https_port": found.https_port})
+            amqp = {} if found.amqp_port is None else {"amqp_port": found.amqp_port}
+            ready({"mqtt_port": found.mqtt_port, "https_port": found.https_port, **amqp})
 
         await run_hub(
             home,
@@ -116,7 +116,9 @@ def provisioning(home: Home, listen: "ListenOn | None" = None) -> Part:
             ready(ports)
 
         await _wait_for_registry(home, stop)
-        await run_provisioning(home, clock=system_clock, stop=stop, ready=told, listen=listen)
+        # Only one that listens itself has files to read anew.
+        reload = reload_signal() if listen is not None else None
+        await run_provisioning(home, clock=system_clock, stop=stop, ready=told, listen=listen, reload=reload)
 
     return run
 
@@ -145,7 +147,7 @@ def provisioning_probe(home: Home) -> Probe:
 
 
 def authority(
-    issuance: "Issuance", settings: "EstTable", options: "ServeOptions", published: "Sequence[RouteDef]" = ()
+    issuance: "Issuance", settings: "EstTable", options: "ServeOptions", published: "Sequence[Route]" = ()
 ) -> Part:
     """The authority's server; revocation, and what else is `published`, is served over plain HTTP."""
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from leafward.cli.chain_view import Event, Shown, next_forced, next_renewal, top_down
+from leafward.cli.text_width import columns as text_columns
+from leafward.cli.text_width import cut, pad
 from leafward.cli.tree import branch
 from leafward.pki.chain import Chain
 from leafward.pki.renewal import RenewalPolicy
@@ -23,8 +25,9 @@ _TICKS = (
     ("10 years", 3650 * _DAY),
     ("100 years", 36_500 * _DAY),
 )
-_LONGEST_NAME = 30
-_NARROWEST, _WIDEST = 24, 90  # of the line, in characters
+_SHORTEST_NAME, _LONGEST_NAME = 14, 30  # of what a narrow and a wide terminal have room for
+_NARROWEST, _WIDEST = 18, 90  # of the line, in characters
+_BESIDE = 22  # columns between and after: the part used, the end
 _FAR = 2  # units are told in the larger one from two of it on
 
 
@@ -60,15 +63,17 @@ def draw_timeline(chain: Chain, now: datetime, *, columns: int, policy: RenewalP
     """The lines; `columns` is the terminal's width, `policy` what the gateway renews by, `now` aware UTC."""
     shown = top_down(chain)
     labels = [f"{branch(depth)}{one.role}" for depth, one in enumerate(shown)]
-    names = [one.name if len(one.name) <= _LONGEST_NAME else f"{one.name[: _LONGEST_NAME - 1]}…" for one in shown]
-    left, middle = max(map(len, labels)), max(map(len, names))
-    width = min(max(columns - left - middle - 22, _NARROWEST), _WIDEST)
+    left = max(map(len, labels))
+    longest = min(max(columns - left - _BESIDE - _NARROWEST, _SHORTEST_NAME), _LONGEST_NAME)
+    names = [cut(one.name, longest) for one in shown]
+    middle = max(map(text_columns, names))
+    width = min(max(columns - left - middle - _BESIDE, _NARROWEST), _WIDEST)
     axis = Axis(now, max(one.end for one in shown), width)
     lines = [f"{'':<{left + middle + 4}}used  {axis.ticks()}"]
     for label, name, one in zip(labels, names, shown, strict=True):
         used = f"{one.used(now):>4.0%}"
         bar = _bar(one, axis, now, policy)
-        lines.append(f"{label:<{left}}  {name:<{middle}}  {used}  {bar:<{width}}  {one.end:%Y-%m-%d}")
+        lines.append(f"{label:<{left}}  {pad(name, middle)}  {used}  {bar:<{width}}  {one.end:%Y-%m-%d}")
     return [*lines, "", *_events(shown, now, policy)]
 
 
@@ -97,6 +102,8 @@ def _events(shown: Sequence[Shown], now: datetime, policy: RenewalPolicy) -> Ite
 
 def _when(event: Event, now: datetime) -> str:
     wait = event.at - now
+    if abs(wait) < timedelta(minutes=1):
+        return "now"
     far = f"in {_span(wait)}" if wait >= timedelta() else f"{_span(-wait)} ago"
     return f"{event.at:%Y-%m-%d %H:%M} UTC, {far}"
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 
 from leafward.cli.chain_view import Shown, top_down
+from leafward.cli.text_width import columns, pad
 from leafward.pki.chain import Chain
 
 
@@ -24,9 +25,9 @@ def branch(depth: int) -> str:
 
 
 def _columns(labels: Sequence[str], shown: Sequence[Shown]) -> list[str]:
-    left, middle = max(map(len, labels)), max(len(one.name) for one in shown)
+    left, middle = max(map(len, labels)), max(columns(one.name) for one in shown)
     return [
-        f"{label:<{left}}  {click.style(f'{one.name:<{middle}}', bold=True)}  {one.summary.key}  "
+        f"{label:<{left}}  {click.style(pad(one.name, middle), bold=True)}  {one.summary.key}  "
         f"until {one.summary.not_after[:10]}"
         for label, one in zip(labels, shown, strict=True)
     ]

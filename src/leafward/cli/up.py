@@ -135,6 +135,7 @@ def _start(supervisor: Supervisor, home: Home, hostname: str, options: Options) 
         "hostname": hostname,
         "mqtts": {"host": host, "port": hub["mqtt_port"]},
         "https": {"host": host, "port": hub["https_port"]},
+        **({"amqps": {"host": host, "port": hub["amqp_port"]}} if "amqp_port" in hub else {}),
         "workload_uri": f"unix://{home.workload_socket}",
         "management_uri": f"unix://{home.management_socket}",
         "root": str(home.root_certificate),

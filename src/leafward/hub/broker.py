@@ -210,6 +210,8 @@ class Broker:
         # Before what it never got goes to others of a shared subscription.
         for topic_filter in session.plain:
             self._exchange.unsubscribe(session, topic_filter)
+        for packet_id in session.received:
+            self._exchange.received(session, packet_id, here=False)
         for delivery in session.flow.abandon():
             delivery.abandoned()
         self._save(session)

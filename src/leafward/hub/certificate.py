@@ -104,7 +104,6 @@ class ServingCertificate:
         self,
         handshake_failed: Callable[[TlsConnection, ssl.SSLError], None] | None = None,
         *,
-        begun: Callable[[TlsConnection], None] | None = None,
         presentation: Presentation | None = None,
     ) -> None:
         """Gets the first certificate. Raises `PeerUnavailable` when the manager does not answer in time.
@@ -121,7 +120,6 @@ class ServingCertificate:
             present_root=shown.present_root,
             others=shown.others,
             refuse_unknown_names=shown.refuse_unknown_names,
-            begun=begun,
             handshake_failed=handshake_failed,
         )
         self._take_trust(certificate.chain, anchors)

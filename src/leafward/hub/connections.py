@@ -2,12 +2,20 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 
+from leafward.hub.deadlines import Deadlines
 from leafward.hub.hub import Hub
 from leafward.hub.link import Hold
 from leafward.hub.mqtt_connection import MqttConnection
 from leafward.hub.store_thread import StoreThread
+
+logger = logging.getLogger(__name__)
+
+# Seconds. What one packet leads to is written out at once, but not more often than this: the loop's clock counts
+# milliseconds, and a hub with so much to do writes more in fewer pieces.
+PROMPT_EVERY = 0.0005
 
 
 class Connections:
@@ -15,9 +23,12 @@ class Connections:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.deadlines = Deadlines()
         self._loop = asyncio.get_running_loop()
         self._open: set[MqttConnection] = set()
         self._dirty: list[MqttConnection] = []
+        self._scheduled = False
+        self._prompt_at = 0.0
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -43,9 +54,16 @@ class Connections:
 
     def flush_soon(self, connection: MqttConnection) -> None:
         """Has the connection write out, at the end of this tick, what it has collected in it."""
-        if not self._dirty:
-            self._loop.call_soon(self._flush)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush_later)
         self._dirty.append(connection)
+
+    def flush_now(self, now: float) -> None:
+        """Has all that waits written out, unless that was done a moment ago. `now` is the loop's time."""
+        if self._dirty and now - self._prompt_at > PROMPT_EVERY:
+            self._prompt_at = now
+            self._flush()
 
     async def close(self, store: StoreThread) -> None:
         """Reads no more, waits until everything taken is durable and acknowledged, and says goodbye.
@@ -63,8 +81,17 @@ class Connections:
                 await self._empty.wait()
         for connection in list(self._open):
             connection.cut()
+        self.deadlines.close()
+
+    def _flush_later(self) -> None:
+        self._scheduled = False
+        self._flush()
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
-            connection.flush()
+            try:
+                connection.flush()
+            except Exception:  # it must not cost the others their turn, nor whoever asked for this
+                logger.exception("a fault of ours ends the connection to %s", connection.address)
+                connection.end("internal-error", "see the traceback above", abort=True)

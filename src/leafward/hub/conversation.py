@@ -70,6 +70,11 @@ class Conversation:
         return None if self._session is None else self._session.peer
 
     @property
+    def begun(self) -> bool:
+        """A CONNECT has come and was let in; over which door does not matter."""
+        return self._incoming is not None or self._guest is not None
+
+    @property
     def packet_room(self) -> int | None:
         """Bytes of the largest packet the client takes, None for any."""
         return None if self._session is None or self._session.terms is None else self._session.terms.packet_size

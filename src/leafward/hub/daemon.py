@@ -13,9 +13,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from leafward.disk import make_folder
+from leafward.hub.amqp.door import AmqpDoor
+from leafward.hub.arrivals import NewProtocol
 from leafward.hub.authenticator import Authenticator
 from leafward.hub.broker import Broker
 from leafward.hub.certificate import ServingCertificate
@@ -26,7 +29,7 @@ from leafward.hub.failures_handshakes import HandshakeWatch
 from leafward.hub.gate import Gate
 from leafward.hub.https_server import HttpsServer
 from leafward.hub.hub import Hub
-from leafward.hub.listeners import Listener, NewProtocol, listen
+from leafward.hub.listeners import Listener, listen
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.module_inputs import ModuleInputs
 from leafward.hub.plain_policy import PlainPolicy
@@ -38,7 +41,7 @@ from leafward.hub.requests import Requests
 from leafward.hub.security import Security
 from leafward.hub.service_dispatch import ServiceApi
 from leafward.hub.service_socket import ServiceSocket
-from leafward.hub.service_start import Services
+from leafward.hub.service_start import Services, policies_in
 from leafward.hub.session_file import SessionFile
 from leafward.hub.settings import HubSettings, read_leaf_cas, read_settings
 from leafward.hub.store_thread import StoreThread
@@ -53,6 +56,7 @@ from leafward.store.home import Home
 from leafward.store.lock import HomeLock
 from leafward.store.messages import MessageStore
 from leafward.store.registry import Registry
+from leafward.store.registry_reader import RegistryReader
 from leafward.wire.routes import Router
 
 logger = logging.getLogger(__name__)
@@ -61,6 +65,7 @@ Clock = Callable[[], datetime]
 
 SWEEP_SECONDS = 60.0
 SESSIONS_FILE = "sessions.json"
+AMQP_PORT = "[hub.amqp] port"
 # In the home's run folder: two hubs of one home would each take half of the messages and spoil each other's sessions.
 LOCK = "hub.lock"
 
@@ -72,6 +77,7 @@ class HubAddresses:
     bind: str
     mqtt_port: int
     https_port: int
+    amqp_port: int | None = None
 
 
 async def run_hub(
@@ -91,26 +97,20 @@ async def run_hub(
     database cannot be had.
     """
     settings = read_settings(home.settings)
-    leaf_cas = read_leaf_cas(settings, home.settings)
-    limits = within_descriptors(settings.limits, raise_limit())
-    metrics = HubMetrics()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(HomeLock(home.run / LOCK).hold("hub"))
         client = await WorkloadClient.attached(home, settings.hostname, stop)
         time = HubClock(clock, home.manager / LAST_SEEN)
-        host = settings.device.hostname
-        certificate = ServingCertificate(client, metrics, time, host=host, leaf_cas=leaf_cas, seen=time.learn)
         registry = Registry.open(home.registry)
         stack.callback(registry.close)
-        guard = Security(home, settings, limits, metrics, time)
-        authenticator = await guard.open(certificate, registry, hub_name=client.hub_name, leaf_cas=leaf_cas)
+        certificate, guard, authenticator = await _guarded(home, settings, client, time, stack)
         twin_store = await open_twins(home.hub)
         stack.callback(twin_store.close)
         parts = _parts(home, settings, registry, authenticator=authenticator, guard=guard, clock=time)
         hub, store = await stack.enter_async_context(parts)
         leads_up = upstream_part(hub, store, settings, home.settings.parent, lambda: certificate.trust().anchors)
         upstream_routes = await stack.enter_async_context(leads_up)
-        services = Services(hub, store, registry, settings)
+        services = Services(hub, store, registry, settings, policies_in(home.hub, settings, client.hub_name, time))
         twins = TwinParts(hub, store, twin_store, registry, services.api)
         stack.callback(twins.close)
         services.api.add(*guard.routes(), *upstream_routes)
@@ -132,6 +132,20 @@ async def run_hub(
         await _until(stop, background)
 
 
+async def _guarded(
+    home: Home, settings: HubSettings, client: WorkloadClient, time: HubClock, stack: contextlib.AsyncExitStack
+) -> tuple[ServingCertificate, Security, Authenticator]:
+    """What the hub shows, who guards it and who judges logins. The registry must be open already."""
+    leaf_cas = read_leaf_cas(settings, home.settings)
+    limits, metrics = within_descriptors(settings.limits, raise_limit()), HubMetrics()
+    host = settings.device.hostname
+    certificate = ServingCertificate(client, metrics, time, host=host, leaf_cas=leaf_cas, seen=time.learn)
+    identities = stack.enter_context(RegistryReader.open(home.registry))
+    guard = Security(home, settings, limits, metrics, time)
+    authenticator = await guard.open(certificate, identities, hub_name=client.hub_name, leaf_cas=leaf_cas)
+    return certificate, guard, authenticator
+
+
 def _doors(
     home: Home,
     hub: Hub,
@@ -143,11 +157,11 @@ def _doors(
     stack: contextlib.AsyncExitStack,
 ) -> tuple["_Listeners", ServiceSocket]:
     """The listeners and the operator's socket, not open yet. `stack` closes them, the listeners first."""
-    operator = ServiceSocket(services.api, home, shutdown_timeout=hub.limits.shutdown_timeout)
+    operator = ServiceSocket(services.api, home, limits=hub.limits)
     stack.push_async_callback(operator.close)
     door = ProvisioningDoor(hub, home.provisioning_socket)
     hub.guests.append(ProvisioningMqtt(hub, door))
-    listeners = _Listeners(hub, store, certificate, door, services.api, watch=guard.handshakes)
+    listeners = _Listeners(hub, store, certificate, door, services.api, amqp=services.amqp, watch=guard.handshakes)
     stack.push_async_callback(listeners.close)
     return listeners, operator
 
@@ -201,7 +215,9 @@ async def _parts(
         keep=limits.keep,
         clock=clock,
     )
-    plain = await asyncio.to_thread(PlainTopics, home.hub / PLAIN_DATABASE, store, limits, metrics, clock)
+    later = asyncio.get_running_loop().call_later
+    open_plain = partial(PlainTopics, home.hub / PLAIN_DATABASE, store, limits, metrics, clock, later=later)
+    plain = await asyncio.to_thread(open_plain)
     exchange, policy = plain.exchange, PlainPolicy(settings.hub.policy.rules)
     try:
         keeper = SessionFile(home.hub / SESSIONS_FILE, store)
@@ -230,6 +246,7 @@ class _Listeners:
         door: ProvisioningDoor,
         api: ServiceApi,
         *,
+        amqp: AmqpDoor,
         watch: HandshakeWatch,
     ) -> None:
         self._hub = hub
@@ -240,6 +257,7 @@ class _Listeners:
         self._connections = Connections(hub)
         self._https = HttpsServer(hub, self._connections.new, door, api)
         self._listeners: list[Listener] = []
+        self._amqp = amqp
 
     async def open(self, bind: str, mqtt_port: int, https_ports: list[int]) -> HubAddresses:
         """Binds; tells where."""
@@ -247,13 +265,15 @@ class _Listeners:
         mqtt = self._listen(self._connections.new, bind, [mqtt_port], "--mqtt-port")
         https = self._listen(self._https.protocol, bind, https_ports, "--https-port")
         logger.info("listening on %s: MQTT %d, HTTPS %d", bind, mqtt, https)
-        return HubAddresses(bind, mqtt, https)
+        amqp = self._amqp.listen(lambda port: self._listen(self._amqp.new, bind, [port], AMQP_PORT), mqtt_port)
+        return HubAddresses(bind, mqtt, https, amqp)
 
     async def close(self) -> None:
         """Nobody new; then the MQTT connections, those over WebSocket among them; then what is left of HTTPS."""
         for listener in self._listeners:
             await listener.close()
         await self._connections.close(self._store)
+        await self._amqp.close(self._store)
         await self._https.close()
 
     def _listen(self, protocol: NewProtocol, bind: str, ports: list[int], option: str) -> int:

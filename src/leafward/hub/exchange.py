@@ -9,10 +9,12 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from leafward.hub.flow import Flow
 from leafward.hub.journal import PlainJournal
 from leafward.hub.log_budget import BURST_OF_A_KIND, EVERY_SECONDS_OF_A_KIND, LogBudget
 from leafward.hub.metrics import HubMetrics
 from leafward.hub.plain_message import PlainDelivery, PlainMessage, forwarded
+from leafward.hub.pressure import Pressure
 from leafward.hub.retained import Retained
 from leafward.hub.sessions import Session
 from leafward.hub.share_group import ShareGroup
@@ -28,22 +30,32 @@ logger = logging.getLogger(__name__)
 
 # What `publish` says where the disk comes before the answer.
 WHEN_WRITTEN = -1
+# What becomes of a message for one client; for several, the highest counts. It is not for a client that is away and
+# whose session ends with its connection; too much waits for it; it is sent, or waits; and the disk has to know.
+_NOT_FOR_IT, _FULL, _TAKEN, _KEPT = range(4)
 
 
 class Exchange:
     """All plain topics of a hub. `clock` gives the time in UTC. For the loop's thread."""
 
     def __init__(
-        self, journal: PlainJournal, retained: Retained, metrics: HubMetrics, clock: Callable[[], datetime]
+        self,
+        journal: PlainJournal,
+        retained: Retained,
+        metrics: HubMetrics,
+        clock: Callable[[], datetime],
+        pressure: Pressure,
     ) -> None:
         self._journal = journal
         self._retained = retained
         self._metrics = metrics
         self._clock = clock
+        self.pressure = pressure
         self._tree = TopicTree()
         metrics.measured["plain_subscriptions"] = lambda: self._tree.count
         metrics.measured["retained_messages"] = lambda: len(retained)
         metrics.measured["retained_bytes"] = lambda: retained.bytes
+        metrics.measured["publishers_waiting"] = lambda: len(pressure.waiting)
         self._budget = LogBudget(BURST_OF_A_KIND, EVERY_SECONDS_OF_A_KIND)
 
     @property
@@ -82,6 +94,20 @@ class Exchange:
                 delivery.arrived()
                 self._dropped(session)
 
+        for client_id, packet_id in self._journal.load_received():
+            session = find(client_id)
+            if session is None:
+                self._journal.received(client_id, packet_id, False)
+            else:
+                session.recall(packet_id)
+
+    def received(self, session: Session, packet_id: int, *, here: bool) -> None:
+        """A QoS 2 message of a session that lasts has come, or (not `here`) is released: a restart shall not forget it.
+
+        Kept in one transaction with what has come just before: either both are there after a power cut, or none.
+        """
+        self._journal.received(session.client_id, packet_id, here)
+
     def sweep(self) -> None:
         """Forgets retained messages whose time is over."""
         self._retained.sweep()
@@ -93,24 +119,29 @@ class Exchange:
 
         The reason code of its acknowledgement, or `WHEN_WRITTEN`: then that follows `when_written`. Where there is no
         room to retain it, it goes out and is not retained; with `strict`, for a publisher that can be told so, it is
-        refused.
+        refused. So is then one for which nobody that should get it has room.
         """
         self._metrics.plain_in += 1
         match = self._tree.match(packet.topic)
         if not packet.qos and not packet.retain and packet.properties is None:
             self._at_most_once(source, packet, match)
             return Reason.SUCCESS
-        message = self._message(packet)
-        later = False
-        if packet.retain:
-            later = self._retained.put(message)
-            if not later:
-                self._metrics.dropped["retained-full"] += 1
-                if strict:
-                    return Reason.QUOTA_EXCEEDED
-        later |= self._to_all(source, message, match)
-        if later:
+        if packet.qos == 1 and not packet.retain and packet.properties is None:
+            message, retained = PlainMessage(packet.topic, packet.payload, 1, retain=False), False
+            became = self._at_least_once(source, message, match)
+        else:
+            message, retained = self._message(packet), False
+            if packet.retain:
+                retained = self._retained.put(message)
+                if not retained:
+                    self._metrics.dropped["retained-full"] += 1
+                    if strict:
+                        return Reason.QUOTA_EXCEEDED
+            became = self._to_all(source, message, match)
+        if retained or became == _KEPT:
             return WHEN_WRITTEN
+        if became == _FULL and strict:
+            return Reason.QUOTA_EXCEEDED
         return Reason.SUCCESS if match else Reason.NO_MATCHING_SUBSCRIBERS
 
     def when_written(self, sender: Sender, token: int) -> bool:
@@ -152,36 +183,56 @@ class Exchange:
         for group in match.groups:
             self._to_group(group, self._message(packet))
 
-    def _to_all(self, source: Session | None, message: PlainMessage, match: Match) -> bool:
-        """Whether the disk has to know of it."""
-        kept = False
+    def _at_least_once(self, source: Session | None, message: PlainMessage, match: Match) -> int:
+        """As `_to_all` of a message of QoS 1, in fewer steps to clients that are here and keep up."""
+        became = _NOT_FOR_IT
+        for target in match.targets:
+            session = target.session
+            granted = target.own if session is source else target.qos
+            if granted > 0 and not session.expiry and session.flow.send_now(message, target.identifiers):
+                became = max(became, _TAKEN)
+            elif granted >= 0:
+                became = max(became, self._to_one(target, message, granted, retain=False, source=source))
+        for group in match.groups:
+            became = max(became, self._to_group(group, message, source))
+        return became
+
+    def _to_all(self, source: Session | None, message: PlainMessage, match: Match) -> int:
+        """What became of it."""
+        became = _NOT_FOR_IT
         for target in match.targets:
             granted = target.own if target.session is source else target.qos
             if granted >= 0:
                 retain = message.retain and target.retain_as_published
-                kept |= self._to_one(target, message, granted, retain=retain)
+                became = max(became, self._to_one(target, message, granted, retain=retain, source=source))
         for group in match.groups:
-            kept |= self._to_group(group, message)
-        return kept
+            became = max(became, self._to_group(group, message, source))
+        return became
 
-    def _to_group(self, group: ShareGroup, message: PlainMessage) -> bool:
+    def _to_group(self, group: ShareGroup, message: PlainMessage, source: Session | None = None) -> int:
         target = group.pick(waits=message.qos > 0)
         if target is None:
-            return False
-        return self._to_one(
-            target, message, target.qos, retain=message.retain and target.retain_as_published, group=group
-        )
+            return _NOT_FOR_IT
+        retain = message.retain and target.retain_as_published
+        return self._to_one(target, message, target.qos, retain=retain, source=source, group=group)
 
     def _to_one(
-        self, target: Target, message: PlainMessage, granted: int, *, retain: bool, group: ShareGroup | None = None
-    ) -> bool:
+        self,
+        target: Target,
+        message: PlainMessage,
+        granted: int,
+        *,
+        retain: bool,
+        source: Session | None = None,
+        group: ShareGroup | None = None,
+    ) -> int:
         session, qos = target.session, min(message.qos, granted)
         if not qos:
             self._send_once(target, message, retain=retain)
-            return False
-        lasting = not session.clean
-        if session.flow.receiver is None and not lasting:
-            return False
+            return _TAKEN
+        lasting, flow = session.expiry > 0, session.flow
+        if flow.receiver is None and not lasting:
+            return _NOT_FOR_IT
         delivery = PlainDelivery(
             message,
             qos,
@@ -192,11 +243,19 @@ class Exchange:
         )
         if lasting:
             self._journal.keep(delivery, session.client_id)
-        if not session.flow.offer(delivery):
-            delivery.arrived()
-            self._dropped(session)
-            return False
-        return lasting
+        taken = flow.offer(delivery)
+        if flow.tight and flow.receiver is not None and not flow.given_up and source is not None:
+            self._press(source, flow)
+        if taken:
+            return _KEPT if lasting else _TAKEN
+        delivery.arrived()
+        self._dropped(session)
+        return _FULL
+
+    def _press(self, source: Session, slow: Flow) -> None:
+        """Its publishers wait for a slow client; but not for itself, whose acknowledgements they read."""
+        if source.publisher is not None and source.flow is not slow:
+            self.pressure.press(source.publisher, slow)
 
     def _send_once(self, target: Target, message: PlainMessage, *, retain: bool) -> None:
         receiver, terms = target.session.flow.receiver, target.session.terms

@@ -141,6 +141,11 @@ _LOGINS = {
     "device-disabled": Finding(
         "the device is disabled", "operator", "If it may connect again: `leafward device enable ID`"
     ),
+    "policy-unknown": Finding(
+        "a service names a shared access policy that is not there",
+        "operator",
+        "`leafward hub policy list` shows which there are; make one with `leafward hub policy create NAME`",
+    ),
     "not-enrolled": Finding(
         "no enrolment admits this device",
         "operator",

@@ -1,8 +1,8 @@
 """Sees every TLS handshake from its accept to its end, and notes those that lead nowhere.
 
 An event loop tells its own server nothing of a handshake that fails, and OpenSSL tells nobody whose it was. So each
-accepted connection has an `Attempt`, which the loop carries along as a context variable; the TLS context calls when the
-connection begins and when it fails, and the listener when it is done or over.
+accepted connection has an `Attempt`, which its TLS connection knows as its owner; the TLS context calls when that
+fails, and the listener when it begins, when it is done, and when it is over.
 
     accept -> begin -> [begun -> failed]  -> gone                the alert, while the handshake lasts
                        [begun -> done -> failed] -> lost         an alert after it (TLS 1.3, a client that looks late)
@@ -10,7 +10,6 @@ connection begins and when it fails, and the listener when it is done or over.
                        [begun] -> gone                           closed, or silent, in the middle
 """
 
-import contextvars
 import logging
 import ssl
 from collections.abc import Callable
@@ -26,7 +25,6 @@ from leafward.wire.tls.connection import TlsConnection
 
 logger = logging.getLogger(__name__)
 
-_attempt: contextvars.ContextVar["Attempt | None"] = contextvars.ContextVar("attempt", default=None)
 # A socket on which nothing was said: a port check. It is counted, and is nobody's failure.
 _NOTHING_SAID = "nothing-said"
 # OpenSSL's reasons for bytes that are no TLS.
@@ -34,7 +32,7 @@ _GARBAGE = frozenset({"wrong_version_number", "http_request", "https_proxy_reque
 
 
 class HandshakeWatch:
-    """`begun` and `failed` are for the TLS context. `monotonic` gives seconds, `clock` the time in UTC."""
+    """`failed` is for the TLS context. `monotonic` gives seconds, `clock` the time in UTC."""
 
     def __init__(
         self,
@@ -57,25 +55,18 @@ class HandshakeWatch:
         self._budget = LogBudget()
 
     def begin(self, address: str) -> "Attempt":
-        """A connection was accepted; what runs in this context from now on is about it."""
-        attempt = Attempt(self, address)
-        _attempt.set(attempt)
-        return attempt
-
-    def begun(self, tls: TlsConnection) -> None:
-        """The TLS context has made a connection."""
-        if (attempt := _attempt.get()) is not None:
-            attempt.tls = tls
+        """A connection was accepted."""
+        return Attempt(self, address)
 
     def failed(self, tls: TlsConnection, error: ssl.SSLError) -> None:
         """A handshake failed, or an alert came after it."""
         alert = alert_of(error)
         symptom = (error.reason or "unknown").lower() if alert is None else alert.name
-        attempt = _attempt.get()
-        if attempt is None or attempt.tls is not tls:
+        attempt = tls.owner
+        if isinstance(attempt, Attempt):
+            attempt.note(symptom, None if alert is None else alert.from_peer)
+        else:
             self.count(symptom, "?", None)
-            return
-        attempt.note(symptom, None if alert is None else alert.from_peer)
 
     def count(self, symptom: str, address: str, server_name: str | None) -> None:
         """For attempts: counted, and said as far as the log's budget goes."""
@@ -96,6 +87,10 @@ class Attempt:
         self._at = watch.monotonic()
         self._noted = False
         self.tls: TlsConnection | None = None
+
+    def begun(self, tls: TlsConnection) -> None:
+        """It has its TLS connection."""
+        self.tls, tls.owner = tls, self
 
     def done(self) -> None:
         """The handshake is done."""

@@ -10,10 +10,12 @@ is smaller by then, as acknowledgements free room in it.
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from leafward.hub.delivery import Delivery, Terms
+from leafward.hub.plain_message import PlainDelivery, PlainMessage
+from leafward.hub.pressure import Brake
 from leafward.wire.mqtt.encoder import encode
 from leafward.wire.mqtt.packets import MAX_PACKET_ID, Pubrel
 
@@ -38,13 +40,19 @@ class QueueRoom:
     """How much may wait for clients: messages of one session, and bytes of one and of all. One for the whole hub.
 
     Bytes are counted until the client has the message, in flight or not; the payload of a message for many only once in
-    those of all. Messages of the message store are not counted: their window is small.
+    those of all. Messages of the message store are not counted: their window is small. `many` messages or `much` bytes
+    of one are so many that its publishers should wait.
     """
 
     messages: int = 1000
     bytes_of_one: int = 8_388_608
     bytes_of_all: int = 134_217_728
     used: int = 0
+    many: int = field(init=False)
+    much: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.many, self.much = self.messages // 2, self.bytes_of_one // 2
 
 
 class Flow:
@@ -55,12 +63,15 @@ class Flow:
         "_room",
         "_terms",
         "again",
+        "brakes",
         "bytes",
         "from_feeds",
+        "given_up",
         "in_flight",
         "receiver",
         "replays",
         "reserve",
+        "tight",
         "waiting",
         "window",
     )
@@ -81,6 +92,11 @@ class Flow:
         self.reserve = 0
         self.waiting = _NOBODY_WAITS
         self.bytes = 0
+        # The bytes there were when more than half of what may be here was; 0 since it is down to a quarter. Who
+        # publishes waits for a client that is here (`pressure`), unless it was `given_up`.
+        self.tight = 0
+        self.given_up = False
+        self.brakes: set[Brake] | None = None
         # Retained messages for new subscriptions, by filter: each step sends one, when nothing else waits.
         self.replays: dict[str, Iterator[None]] = {}
 
@@ -118,6 +134,8 @@ class Flow:
                     self._discharge(delivery)
                 else:
                     self.waiting.append(delivery)
+        if self.tight:
+            self._ease()
 
     def offer(self, delivery: Delivery) -> bool:
         """Sends a message, or has it wait its turn. False, and the message is not taken, when too much waits."""
@@ -137,7 +155,52 @@ class Flow:
             self.waiting.append(delivery)
         else:
             self.send(delivery)
+        if not self.tight and (self.bytes > room.much or len(self.waiting) > room.many):
+            self.tight = self.bytes
         return True
+
+    def send_now(self, message: PlainMessage, identifiers: tuple[int, ...]) -> bool:
+        """Sends a message of QoS 1 that is not kept, as `offer` does, in one step. False where that takes more thought:
+        something waits, the window is full, or this client wants its messages otherwise than others.
+        """
+        terms, receiver, room = self._terms, self.receiver, self._room
+        cost = message.size + DELIVERY_OVERHEAD
+        if (
+            self.waiting
+            or self.reserve
+            or self.again
+            or terms is None
+            or receiver is None
+            or not terms.alike
+            or len(self.in_flight) >= self.window
+            or self.bytes + cost > room.much
+            or room.used + cost > room.bytes_of_all
+            or not receiver.writable
+        ):
+            return False
+        packet_id = self._next_id + 1
+        if packet_id > MAX_PACKET_ID or packet_id in self.in_flight:
+            packet_id = self._free_id()
+        self._next_id = packet_id
+        delivery = self.in_flight[packet_id] = PlainDelivery(message, 1, retain=False, identifiers=identifiers)
+        self.bytes += cost
+        room.used += delivery.charge() + DELIVERY_OVERHEAD
+        receiver.send(message.frame(terms.level, 1, False, identifiers).with_id(packet_id))
+        return True
+
+    def _ease(self) -> None:
+        """Lets those go on who wait for this client, where enough room has become free."""
+        room = self._room
+        if self.receiver is None or (self.bytes * 4 <= room.bytes_of_one and len(self.waiting) * 4 <= room.messages):
+            self.given_up = False
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Nobody waits for this client any more, until too much is here again."""
+        self.tight = 0
+        brakes, self.brakes = self.brakes, None
+        for brake in brakes or ():
+            brake.eased(self)
 
     def send(self, delivery: Delivery) -> None:
         """Sends a message that is counted already, or need not be; the client must be here and `free` not 0."""
@@ -191,6 +254,8 @@ class Flow:
         else:
             self.bytes -= delivery.size + DELIVERY_OVERHEAD
             self._room.used -= delivery.discharge() + DELIVERY_OVERHEAD
+            if self.tight:
+                self._ease()
         if self.again and packet_id in self.again:
             self.again.remove(packet_id)
         delivery.arrived()
@@ -243,6 +308,8 @@ class Flow:
         if not delivery.from_feed:
             self.bytes -= delivery.size + DELIVERY_OVERHEAD
             self._room.used -= delivery.discharge() + DELIVERY_OVERHEAD
+            if self.tight:
+                self._ease()
 
     def _send_again(self, packet_id: int) -> None:
         assert self.receiver is not None

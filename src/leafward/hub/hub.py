@@ -6,6 +6,7 @@ from datetime import datetime
 
 from leafward.hub.authenticator import Authenticator
 from leafward.hub.broker import Broker
+from leafward.hub.endings import Endings
 from leafward.hub.exchange import Exchange
 from leafward.hub.guest import GuestRoom
 from leafward.hub.metrics import HubMetrics
@@ -33,3 +34,4 @@ class Hub:
     exchange: Exchange
     wills: Wills
     guests: list[GuestRoom] = field(default_factory=list)
+    endings: Endings = field(default_factory=Endings)

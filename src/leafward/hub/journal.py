@@ -29,6 +29,7 @@ class _Batch:
     done_messages: list[int] = field(default_factory=list)
     done_waiting: list[int] = field(default_factory=list)
     retained: dict[str, PlainMessage | None] = field(default_factory=dict)
+    received: dict[tuple[str, int], bool] = field(default_factory=dict)
     senders: list[tuple[Sender, int]] = field(default_factory=list)
     size: int = 0
 
@@ -88,6 +89,11 @@ class PlainJournal:
         self._count(len(topic) if message is None else message.size)
         self._schedule()
 
+    def received(self, client_id: str, packet_id: int, here: bool) -> None:
+        """A message of QoS 2 has come with this packet id, or (not `here`) is released."""
+        self._next.received[client_id, packet_id] = here
+        self._schedule()
+
     def when_written(self, sender: Sender, token: int) -> bool:
         """`sender.stored(token)` follows when all until now is on disk, or `not_stored`.
 
@@ -109,6 +115,11 @@ class PlainJournal:
         for kept in self._store.retained():
             if (message := _message(kept, retain=True)) is not None:
                 yield message
+
+    def load_received(self) -> Iterator[tuple[str, int]]:
+        """Client ids and packet ids of QoS 2 messages that came in an earlier run and were not released. Raises
+        `StoreError`."""
+        yield from self._store.received()
 
     def load_waiting(self) -> Iterator[tuple[str, PlainDelivery]]:
         """What waits for which client, in order. What is of no use, the caller tells `done`. Raises `StoreError`."""
@@ -158,6 +169,7 @@ class PlainJournal:
             retained={
                 topic: None if message is None else _kept(0, message) for topic, message in batch.retained.items()
             },
+            received=batch.received,
         )
         if changes:
             self._store.write(changes)
@@ -182,6 +194,7 @@ class PlainJournal:
         following.messages = batch.messages | following.messages
         following.waiting = batch.waiting | following.waiting
         following.retained = batch.retained | following.retained
+        following.received = batch.received | following.received
         following.done_messages[:0] = batch.done_messages
         following.done_waiting[:0] = batch.done_waiting
         following.size += batch.size

@@ -28,6 +28,7 @@ class Hold(enum.IntFlag):
     OUTPUT_FULL = 4  # the peer does not read our answers
     STOPPING = 8  # the hub is being stopped
     REFUSED = 16  # its login is refused, and the answer waits
+    SUBSCRIBER_SLOW = 32  # who gets its messages does not keep up, and too many of them are set aside
 
 
 class Connection(Protocol):

@@ -14,14 +14,16 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from leafward.errors import Busy, LeafwardError, StoreError
-from leafward.hub.failures_handshakes import Attempt, HandshakeWatch
-from leafward.hub.gate import Gate, Ticket
+from leafward.hub.arrivals import Arrival, Arrivals, NewProtocol
+from leafward.hub.failures_handshakes import HandshakeWatch
+from leafward.hub.gate import Gate
 from leafward.hub.log_budget import LogBudget
 from leafward.hub.settings import Limits
-from leafward.hub.tls_transport import READ_ROOM, accept_tls
+from leafward.hub.sockets import Sockets
+from leafward.hub.tls_transport import TlsTransport
 from leafward.wire.tls.context import TlsContext
 
 logger = logging.getLogger(__name__)
@@ -34,9 +36,6 @@ AT_ONCE = 64
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 REST_SECONDS = 1.0
 _RESET = struct.pack("ii", 1, 0)
-
-# Makes the protocol of a connection, which calls what it is given once that connection is lost.
-NewProtocol = Callable[[Callable[[], None]], asyncio.Protocol]
 
 
 class Listener:
@@ -53,16 +52,15 @@ class Listener:
         watch: HandshakeWatch,
     ) -> None:
         self._listening = listening
-        self._protocol = protocol
         self._tls = tls
         self._limits = limits
         self._gate = gate
         self._watch = watch
         self._loop = asyncio.get_running_loop()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._arrivals = Arrivals(protocol, limits.handshake_timeout)
         self._resting: asyncio.TimerHandle | None = None
         self._budget = LogBudget(1, 60.0)
-        self._room = bytearray(READ_ROOM)
+        self._sockets = Sockets()
         self._loop.add_reader(listening, self._accept)
 
     @property
@@ -77,10 +75,8 @@ class Listener:
             self._resting.cancel()
         self._loop.remove_reader(self._listening)
         self._listening.close()
-        handshakes = list(self._handshakes)
-        for handshake in handshakes:
-            handshake.cancel()
-        await asyncio.gather(*handshakes, return_exceptions=True)
+        self._arrivals.close()
+        self._sockets.close()
 
     def _accept(self) -> None:
         for _ in range(AT_ONCE):
@@ -91,37 +87,23 @@ class Listener:
             except OSError as error:
                 self._failed(error)
                 return
-            ticket = self._gate.enter(str(address[0]))
+            host = str(address[0])
+            ticket = self._gate.enter(host)
             if ticket is None:
                 _reset(connection)
                 continue
-            handshake = self._loop.create_task(self._shake_hands(connection, ticket, str(address[0])))
-            ticket.give_up = handshake.cancel
-            self._handshakes.add(handshake)
-            handshake.add_done_callback(self._handshakes.discard)
-
-    async def _shake_hands(self, connection: socket.socket, ticket: Ticket, address: str) -> None:
-        """Until the connection is its protocol's; one that fails before is noted by the watch."""
-        attempt = self._watch.begin(address)
-        try:
-            await accept_tls(
-                connection,
-                lambda: self._protocol(lambda: _lost(attempt, ticket)),
-                self._tls,
-                self._room,
-                handshake_timeout=self._limits.handshake_timeout,
-                shutdown_timeout=self._limits.shutdown_timeout,
+            connection.setblocking(False)
+            arrival = Arrival(self._arrivals, ticket, self._watch.begin(host))
+            arrival.begin(
+                TlsTransport(
+                    connection,
+                    address,
+                    self._tls,
+                    self._sockets,
+                    arrival,
+                    shutdown_timeout=self._limits.shutdown_timeout,
+                )
             )
-        except BaseException as error:
-            ticket.leave()
-            attempt.gone(given_up=not isinstance(error, Exception))
-            if not isinstance(error, Exception):
-                raise
-            if not isinstance(error, OSError) and self._budget.take():
-                logger.exception("a fault of ours ends a handshake")
-        else:
-            ticket.established()
-            attempt.done()
 
     def _failed(self, error: OSError) -> None:
         """The kernel gives no connection; it keeps those that wait."""
@@ -169,6 +151,8 @@ def _bound(bind: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if listening.family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # What is accepted inherits it.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.setblocking(False)
         listening.bind((bind, port))
         listening.listen(BACKLOG)
@@ -176,12 +160,6 @@ def _bound(bind: str, port: int) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-def _lost(attempt: Attempt, ticket: Ticket) -> None:
-    """A connection that was its protocol's is closed."""
-    ticket.leave()
-    attempt.lost()
 
 
 def _reset(connection: socket.socket) -> None:

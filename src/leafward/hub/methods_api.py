@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from leafward.hub.methods import MethodFailure, Methods
 from leafward.hub.service_api import Answer, ServiceCall, ServiceRoute, modules_of, refused
+from leafward.wire.access_policy import Permission
 from leafward.wire.methods import LONGEST_TIMEOUT, MAX_BODY, MethodCall
 
 _PATHS = ("/twins/{device_id}/methods", "/twins/{device_id}/modules/{module_id}/methods")
@@ -24,7 +25,15 @@ class MethodsApi:
     def routes(self) -> Iterable[ServiceRoute]:
         """For the table."""
         return [
-            ServiceRoute("POST", path, self._invoke, self._permit, seconds=_SECONDS, body_limit=MAX_BODY)
+            ServiceRoute(
+                "POST",
+                path,
+                self._invoke,
+                self._permit,
+                seconds=_SECONDS,
+                body_limit=MAX_BODY,
+                for_services=Permission.SERVICE_CONNECT,
+            )
             for path in _PATHS
         ]
 

@@ -74,9 +74,11 @@ _GAUGES = {
 }
 _MEASURED = {
     "sessions": "Sessions, of clients that are here and that are away",
+    "amqp_connections": "AMQP connections open now",
     "plain_subscriptions": "Subscriptions to plain topics",
     "retained_messages": "Retained messages",
     "retained_bytes": "Bytes that these are counted as",
+    "publishers_waiting": "Publishers whose messages are set aside because a subscriber does not keep up",
     "queued_bytes": "Bytes of messages of QoS 1 and 2 on plain topics that clients have not acknowledged",
 }
 _COUNTERS = {

@@ -1,8 +1,8 @@
 """One MQTT connection's I/O: bytes in, bytes out, every timer and every limit. What the packets mean is `conversation`.
 
 The same class serves TLS sockets and WebSockets: it asks of its transport only what `Link` names. Whatever goes wrong
-here ends this connection and no other. There is no task and no timer per message: a connection has one timer, and what
-it sends in one tick of the loop goes out in one write.
+here ends this connection and no other. There is no task and no timer per message, nor per connection (`deadlines`), and
+what it sends in one tick of the loop goes out in one write.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from cryptography import x509
 
 from leafward.errors import InputError, LeafwardError
 from leafward.hub.conversation import Conversation
+from leafward.hub.deadlines import Deadlines
 from leafward.hub.gate import with_port
 from leafward.hub.goodbye import farewell
 from leafward.hub.hub import Hub
 from leafward.hub.link import Hold, Link, presented_by
 from leafward.wire.mqtt.decoder import Decoder
+from leafward.wire.mqtt.opening import check_opening
 from leafward.wire.mqtt.packets import PROTOCOL_LEVEL_5
 from leafward.wire.mqtt.reasons import Reason, reason_of
 
@@ -31,9 +33,12 @@ KEEP_ALIVE_GRACE = 1.5
 class Owner(Protocol):
     """What keeps all connections; the docstrings are at `Connections`."""
 
+    @property
+    def deadlines(self) -> Deadlines: ...
     def opened(self, connection: "MqttConnection") -> None: ...
     def closed(self, connection: "MqttConnection") -> None: ...
     def flush_soon(self, connection: "MqttConnection") -> None: ...
+    def flush_now(self, now: float) -> None: ...
 
 
 class MqttConnection(asyncio.Protocol):
@@ -51,13 +56,13 @@ class MqttConnection(asyncio.Protocol):
         "_link",
         "_loop",
         "_lost",
+        "_moment",
         "_out",
         "_out_size",
         "_owner",
         "_part_since",
         "_paused_since",
         "_refused",
-        "_timer",
         "_until",
         "address",
     )
@@ -76,7 +81,8 @@ class MqttConnection(asyncio.Protocol):
         self._holds = Hold(0)
         self._ended = False
         self._refused = False
-        self._timer: asyncio.TimerHandle | None = None
+        # When `deadlines` wake us, 0 for never.
+        self._moment = 0
         self._keep_alive: float | None = None
         self._until: float | None = None
         self._last_packet = self._loop.time()
@@ -94,7 +100,7 @@ class MqttConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=min(65_536, self._limits.write_bytes))
         self._owner.opened(self)
         self._last_packet = self._loop.time()
-        self._watch()
+        self._wake_by(self._last_packet + self._limits.connect_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the peer. No exception leaves here: it would be the loop's, not this connection's."""
@@ -105,14 +111,15 @@ class MqttConnection(asyncio.Protocol):
             now = self._loop.time()
             if packets:
                 self._last_packet, self._part_since = now, None
-            elif self._part_since is None:
-                self._part_since = now
-                self._watch()
+            else:
+                self._wait_for_the_rest(now)
             receive = self._conversation.receive
             for packet in packets:
                 if self.ended:
                     return
                 receive(packet)
+            if len(packets) == 1:
+                self._owner.flush_now(now)
         except InputError as error:
             self._end("protocol-error", str(error), abort=True, reason=reason_of(error))
         except LeafwardError as error:
@@ -120,6 +127,14 @@ class MqttConnection(asyncio.Protocol):
         except Exception:
             logger.exception("a fault of ours ends the connection from %s", self.address)
             self.end("internal-error", "see the traceback above", abort=True)
+
+    def _wait_for_the_rest(self, now: float) -> None:
+        """A packet is not complete. What can be no CONNECT is not waited for: raises `ProtocolError`."""
+        if self._part_since is None:
+            self._part_since = now
+            self._watch()
+        if not self._conversation.begun:
+            check_opening(self._decoder.beginning)
 
     def eof_received(self) -> bool | None:
         """The peer has closed its half; TLS knows no half-open connection of ours."""
@@ -185,7 +200,7 @@ class MqttConnection(asyncio.Protocol):
         longest = self._limits.keep_alive
         self._keep_alive = min(keep_alive or longest, longest) * KEEP_ALIVE_GRACE
         self._until = self._last_packet + lifetime
-        self._watch()
+        self._wake_by(min(self._last_packet + self._keep_alive, self._until))
 
     def refuse(self, answer: bytes, code: str, seconds: float) -> None:
         """The answer to a CONNECT that is refused, and the end, after so many seconds; until then nothing is read."""
@@ -260,11 +275,10 @@ class MqttConnection(asyncio.Protocol):
         self._ended = True
         self._out.clear()
         told = not graceful and self._say_goodbye(code, why, reason)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._owner.deadlines.forget(self, self._moment)
         if not graceful:
             self._hub.metrics.ended[code] += 1
-            logger.info("connection from %s ends: %s%s", self.address, code, f" ({why})" if why else "")
+            self._hub.endings.tell("MQTT", self.address, code, why)
         self._conversation.over(graceful=graceful)
         if self._link is not None:
             (self._link.abort if abort and not told else self._link.close)()
@@ -285,7 +299,7 @@ class MqttConnection(asyncio.Protocol):
         if self._link is not None:
             self._link.abort()
 
-    # -- the one timer -----------------------------------------------------------------------------------------------
+    # -- what is due -------------------------------------------------------------------------------------------------
 
     def _deadlines(self) -> list[tuple[float, str]]:
         """When this connection must end, and with which code, if nothing happens before."""
@@ -305,19 +319,21 @@ class MqttConnection(asyncio.Protocol):
         return found
 
     def _watch(self) -> None:
-        """Sets the timer for the next deadline; it is not moved at each packet but looked at when it fires."""
+        """Has itself woken for the next deadline; that is not moved at each packet but looked at when it comes."""
         if self._ended:
             return
-        if self._timer is not None:
-            self._timer.cancel()
         times = [at for at, _code in self._deadlines()]
         if self._holds:
             # The peer's silence counts again when the hold is released: look each second.
             times.append(self._loop.time() + 1.0)
-        self._timer = self._loop.call_at(min(times), self._due)
+        self._wake_by(min(times))
 
-    def _due(self) -> None:
-        now = self._loop.time()
+    def _wake_by(self, at: float) -> None:
+        self._moment = self._owner.deadlines.wake(self, at, self._moment)
+
+    def due(self) -> None:
+        """A deadline may be over, or has moved."""
+        now, self._moment = self._loop.time(), 0
         for at, code in self._deadlines():
             if at <= now:
                 self.end(code, abort=True)

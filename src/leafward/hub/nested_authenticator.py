@@ -16,7 +16,7 @@ from datetime import datetime
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
 from leafward.hub.sas_authenticator import SasAuthenticator
-from leafward.store.registry import Identity, Registry
+from leafward.store.identity import Identities, Identity
 from leafward.wire.hub_login import Login
 
 EDGE_HUB = "$edgeHub"
@@ -25,7 +25,7 @@ EDGE_HUB = "$edgeHub"
 class NestedAuthenticator:
     """Judges them. `own_device_id` is this gateway's."""
 
-    def __init__(self, registry: Registry, sas: SasAuthenticator, own_device_id: str) -> None:
+    def __init__(self, registry: Identities, sas: SasAuthenticator, own_device_id: str) -> None:
         self._registry = registry
         self._sas = sas
         self._own = own_device_id

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from leafward.errors import AccessDenied, LeafwardError
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
-from leafward.store.registry import Identity, Registry
+from leafward.store.identity import Identities, Identity
 from leafward.wire import sas
 from leafward.wire.sas import SasToken
 
@@ -27,7 +27,7 @@ _NOBODYS_KEY = bytes(32)
 class SasAuthenticator:
     """Judges tokens. `hosts` are the names an audience may begin with: ours and the IoT hub's, lower-cased."""
 
-    def __init__(self, registry: Registry, hosts: frozenset[str]) -> None:
+    def __init__(self, registry: Identities, hosts: frozenset[str]) -> None:
         self._registry = registry
         self._hosts = hosts
 

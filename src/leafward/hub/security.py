@@ -33,7 +33,7 @@ from leafward.hub.settings import HubSettings, Limits
 from leafward.hub.tickets import TicketKeys
 from leafward.hub.x509_authenticator import X509Authenticator
 from leafward.store.home import Home
-from leafward.store.registry import Registry
+from leafward.store.identity import Identities
 
 FAILURES_FILE = "failures.json"
 
@@ -67,7 +67,7 @@ class Security:
     async def open(
         self,
         certificate: ServingCertificate,
-        registry: Registry,
+        registry: Identities,
         *,
         hub_name: str,
         leaf_cas: Iterable[x509.Certificate],
@@ -77,9 +77,7 @@ class Security:
         `hub_name` is the IoT hub's. Raises what `ServingCertificate.begin` and `Revocations.load` do.
         """
         self._file.restore()
-        await certificate.begin(
-            self.handshakes.failed, begun=self.handshakes.begun, presentation=self._names.presentation()
-        )
+        await certificate.begin(self.handshakes.failed, presentation=self._names.presentation())
         known = tuple(leaf_cas)
         revocations = Revocations(
             [_path(self._home, name) for name in self._settings.hub.crls],

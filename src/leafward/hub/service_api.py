@@ -1,6 +1,7 @@
 """The hub's service API: one table of routes in IoT Hub's REST shapes, served on two doors.
 
     HTTPS port      modules and devices of this edge, with their own credential; each route says who may (`permit`)
+                    services, with a token of a shared access policy; each route says if (`for_services`)
     run/hub.sock    the operator's commands, without a credential: the kernel says whose process it is
 
 For every call, in this order:
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from leafward.hub.peer import Peer
+from leafward.wire.access_policy import Permission
 from leafward.wire.api_fields import to_json
 from leafward.wire.service_api import ERROR_CODE_HEADER, Fault, fault_body
 
@@ -30,7 +32,7 @@ ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceCall:
-    """One call. `caller` is None for the operator, else who has proved that it is this device or module.
+    """One call. `caller` is None for the operator and for services, else who has proved to be this device or module.
 
     `names` are the path's parameters, decoded ("device_id", "module_id", …); `query` is without the api-version.
     `headers` are looked up without case. `body` is empty while `permit` is asked.
@@ -93,7 +95,8 @@ class ServiceRoute:
     """A method and path ("/twins/{device_id}/methods"), the function that answers, and who may.
 
     `answer` may raise `LeafwardError`, which becomes IoT Hub's error body. `seconds` bound it. `body_limit` in bytes.
-    `for_operator`: whether the operator's socket has it too; not what only a device can mean.
+    `for_operator`: whether the operator's socket has it too; not what only a device can mean. `for_services`: what a
+    shared access policy must allow its holder, who then is answered as the operator is; None: it is not for services.
     """
 
     method: str
@@ -103,6 +106,7 @@ class ServiceRoute:
     seconds: float = ANSWER_SECONDS
     body_limit: int = BODY_LIMIT
     for_operator: bool = True
+    for_services: Permission | None = None
 
 
 def json_answer(value: Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

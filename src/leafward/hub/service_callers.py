@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from leafward.errors import LeafwardError
 from leafward.hub.refusals import Refusal
+from leafward.wire.access_policy import is_for_policy
 from leafward.wire.sas import SasToken
 from leafward.wire.service_api import EDGE_MODULE_HEADER
 
@@ -28,7 +29,7 @@ def claim_of(headers: Mapping[str, str], names: Mapping[str, str]) -> Claim | Re
     if token is None:
         return Refusal("credential-missing", "no token, and nobody is named") if by_path is None else by_path
     try:
-        by_token = _ids(SasToken.parse(token).resource)
+        by_token = identity_of(SasToken.parse(token).resource)
     except LeafwardError as error:
         return Refusal("sas-malformed", str(error))
     if by_token is None:
@@ -37,8 +38,17 @@ def claim_of(headers: Mapping[str, str], names: Mapping[str, str]) -> Claim | Re
     return by_path if by_path is not None and _folded(by_path) == _folded(by_token) else by_token
 
 
-def _ids(resource: str) -> Claim | None:
-    """The identity in `{host}/devices/{device}[/modules/{module}]`."""
+def policy_claimed(headers: Mapping[str, str]) -> str | None:
+    """The shared access policy that a request's token names; None where it is a device's, or none that reads."""
+    try:
+        token = SasToken.parse(headers.get("Authorization") or "")
+    except LeafwardError:
+        return None
+    return token.key_name if is_for_policy(token) else None
+
+
+def identity_of(resource: str) -> Claim | None:
+    """The identity in `{host}/devices/{device}[/modules/{module}]`, None where it names none."""
     match resource.split("/"):
         case [_, "devices", device_id]:
             return device_id, None

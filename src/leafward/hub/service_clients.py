@@ -55,7 +55,7 @@ class Clients:
             "device_id": session.peer.device_id,
             "module_id": session.peer.module_id,
             "since": None if since is None else written(since.replace(microsecond=0)),
-            "protocol": _PROTOCOLS.get(level or 0, "?"),
+            "protocol": getattr(connection, "protocol_name", None) or _PROTOCOLS.get(level or 0, "?"),
             "transport": getattr(connection, "transport_name", None),
             "address": str(getattr(connection, "address", "?")),
             "subscriptions": len(session.subscriptions) + len(session.plain),

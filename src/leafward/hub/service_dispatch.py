@@ -8,13 +8,14 @@ from dataclasses import replace
 from aiohttp import web
 
 from leafward.errors import InputError, LeafwardError
+from leafward.hub.access_policies import AccessPolicies, Service
 from leafward.hub.hub import Hub
 from leafward.hub.link import presented_by
 from leafward.hub.log_budget import LogBudgets
 from leafward.hub.peer import Peer
 from leafward.hub.refusals import Refusal
 from leafward.hub.service_api import Answer, ServiceCall, ServiceRoute, operator_only, refused
-from leafward.hub.service_callers import claim_of
+from leafward.hub.service_callers import claim_of, policy_claimed
 from leafward.hub.service_places import Places
 from leafward.wire.service_api import Fault, check_service_version, fault_of
 
@@ -31,6 +32,7 @@ class ServiceApi:
         self._routes: list[ServiceRoute] = []
         self._places = Places() if places is None else places
         self._budgets = LogBudgets()
+        self.policies: AccessPolicies | None = None
 
     def add(self, *routes: ServiceRoute) -> None:
         """Adds to the table."""
@@ -38,17 +40,24 @@ class ServiceApi:
 
     def https_routes(self) -> list[web.RouteDef]:
         """What the HTTPS port answers for: what is for others than the operator."""
-        return [self._route(route, _Https(self, route)) for route in self._routes if route.permit is not operator_only]
+        routes = [one for one in self._routes if one.permit is not operator_only or one.for_services is not None]
+        return [self._route(route, _Https(self, route)) for route in routes]
 
     def operator_routes(self) -> list[web.RouteDef]:
         """What the operator's socket answers for."""
         return [self._route(route, _Operator(self, route)) for route in self._routes if route.for_operator]
 
-    async def answer(self, route: ServiceRoute, request: web.Request, caller: Peer | None) -> web.StreamResponse:
+    async def answer(
+        self, route: ServiceRoute, request: web.Request, caller: Peer | Service | None
+    ) -> web.StreamResponse:
         """From step 2 on (`service_api`): the caller is known."""
-        call = ServiceCall(caller, dict(request.match_info), _query(request), request.headers)
-        who = OPERATOR if caller is None else caller.client_id
-        if caller is not None and not route.permit(call):
+        peer = None if isinstance(caller, Service) else caller
+        call = ServiceCall(peer, dict(request.match_info), _query(request), request.headers)
+        who = OPERATOR if caller is None else caller.label if isinstance(caller, Service) else caller.client_id
+        if peer is not None and route.permit is operator_only:
+            # For the operator and for services: to a device it is not there.
+            return self.response(refused(Fault.METHOD_NOT_ALLOWED, "not this method"))
+        if caller is not None and not _may(route, call, caller):
             self.record(Refusal("service-not-allowed", f"{route.method} {route.path}"), who, request)
             return self.response(refused(Fault.FORBIDDEN, "this caller may not do this"))
         if not self._places.free_for(who):
@@ -56,8 +65,11 @@ class ServiceApi:
         with self._places.taken(who):
             return self.response(await self._answered(route, request, call))
 
-    def admitted(self, request: web.Request) -> Peer | float:
+    def admitted(self, request: web.Request) -> Peer | Service | float:
         """Who calls by HTTPS; for whoever is not let in, how many seconds the answer must wait."""
+        if self.policies is not None and (name := policy_claimed(request.headers)) is not None:
+            service = self.policies.admit(request.headers["Authorization"])
+            return self.record(service, f"policy:{name}", request) if isinstance(service, Refusal) else service
         claim = claim_of(request.headers, request.match_info)
         if isinstance(claim, Refusal):
             return self.record(claim, request.path, request)
@@ -146,6 +158,12 @@ class _Operator:
         if (wrong := _wrong_version(request)) is not None:
             return self._api.response(wrong)
         return await self._api.answer(self._route, request, None)
+
+
+def _may(route: ServiceRoute, call: ServiceCall, caller: Peer | Service) -> bool:
+    if isinstance(caller, Service):
+        return route.for_services is not None and caller.may(route.for_services)
+    return route.permit(call)
 
 
 def response_of(answer: Answer) -> web.Response:

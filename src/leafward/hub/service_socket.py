@@ -6,6 +6,7 @@ home's owner may call too: it is he who adds the devices.
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import stat
@@ -14,13 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from leafward import disk
+from leafward.hub.http_guard import Guard, Guards
+from leafward.hub.https_server import LINGER_SECONDS, LONGEST_HEADER, LONGEST_LINE, MOST_HEADERS
+from leafward.hub.log_budget import bounded_logger
 from leafward.hub.service_api import BODY_LIMIT, refused
 from leafward.hub.service_dispatch import ServiceApi, response_of
+from leafward.hub.settings import Limits
 from leafward.store.home import SHARED_FOLDER, Home
 from leafward.wire.service_api import Fault
+
+logger = logging.getLogger(__name__)
 
 SHARED = 0o660
 _BACKLOG = 64
@@ -30,13 +38,25 @@ _NOBODY = -1
 class ServiceSocket:
     """Serves the table to the operator. `open`, then `close`."""
 
-    def __init__(self, api: ServiceApi, home: Home, *, shutdown_timeout: float) -> None:
+    def __init__(self, api: ServiceApi, home: Home, *, limits: Limits) -> None:
         self._home = home
         self._made: os.stat_result | None = None
-        application = web.Application(client_max_size=BODY_LIMIT, middlewares=[_only_for(operators(home))])
+        self._guards = Guards(limits)
+        known = _only_for(operators(home), self._guards)
+        application = web.Application(client_max_size=BODY_LIMIT, middlewares=[known])
         application.add_routes(api.operator_routes())
+        self._server: asyncio.Server | None = None
+        # As on the HTTPS port: an operator's script that goes astray shall not hold or log more than a stranger.
         self._runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=shutdown_timeout
+            application,
+            access_log=None,
+            logger=bounded_logger(logger, HttpProcessingError),
+            handle_signals=False,
+            lingering_time=LINGER_SECONDS,
+            max_line_size=LONGEST_LINE,
+            max_field_size=LONGEST_HEADER,
+            max_headers=MOST_HEADERS,
+            shutdown_timeout=limits.shutdown_timeout,
         )
 
     async def open(self) -> None:
@@ -46,24 +66,33 @@ class ServiceSocket:
         await self._runner.setup()
         with disk.told(f"cannot listen on {path}"):
             listening = _bound(path, SHARED if is_shared(self._home) else disk.PRIVATE)
-            await web.SockSite(self._runner, listening, backlog=_BACKLOG).start()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(self._protocol, sock=listening, backlog=_BACKLOG)
             self._made = path.lstat()
 
     async def close(self) -> None:
         """Answers what is being answered, then removes the socket, if it is still ours."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.cleanup()
         with contextlib.suppress(OSError):
             if self._made is not None and os.path.samestat(self._home.hub_socket.lstat(), self._made):
                 self._home.hub_socket.unlink()
 
+    def _protocol(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None
+        return Guard(server(), self._guards, lambda: None)
 
-def _only_for(users: frozenset[int]) -> Middleware:
-    """Answers 403 to another user's process, and gives every error IoT Hub's form."""
+
+def _only_for(users: frozenset[int], guards: Guards) -> Middleware:
+    """Answers 403 to another user's process, gives every error IoT Hub's form, and keeps the guard's time."""
 
     @web.middleware
     async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
         if peer_uid(request.transport) not in users:
             return response_of(refused(Fault.FORBIDDEN, "forbidden"))
+        guards.request_begins(request.transport)
         try:
             return await handler(request)
         except web.HTTPMethodNotAllowed as error:
@@ -71,6 +100,13 @@ def _only_for(users: frozenset[int]) -> Middleware:
             return response_of(refused(Fault.METHOD_NOT_ALLOWED, "not this method", allowed))
         except web.HTTPNotFound:
             return response_of(refused(Fault.GENERIC_NOT_FOUND, "this hub knows no such call"))
+        except ConnectionError:
+            # Gone in the middle of its body: no fault of ours.
+            if request.transport is None or request.transport.is_closing():
+                return response_of(refused(Fault.ARGUMENT_INVALID, "the connection is closed"))
+            raise
+        finally:
+            guards.request_ends(request.transport)
 
     return known
 

@@ -13,6 +13,7 @@ from leafward.hub.delivery import FeedDelivery, Terms, TransientDelivery, fittin
 from leafward.hub.feeds import Feed
 from leafward.hub.flow import Flow, QueueRoom, Receiver
 from leafward.hub.peer import Peer
+from leafward.hub.pressure import Publisher
 from leafward.hub.subscription import Subscription
 from leafward.store.messages import Message
 from leafward.wire.mqtt.encoder import encode
@@ -42,6 +43,8 @@ class Session:
         "left",
         "peer",
         "plain",
+        "publisher",
+        "recalled",
         "received",
         "subscriptions",
         "terms",
@@ -59,6 +62,10 @@ class Session:
         self.flow = Flow(QueueRoom() if room is None else room, first_id=first_id)
         # QoS 2 packet ids that came in and are not released; True once the message is durable.
         self.received: dict[int, bool] = {}
+        # Those among them that came in an earlier run of the hub; None for none.
+        self.recalled: set[int] | None = None
+        # Who publishes on its connection; None while the client is away.
+        self.publisher: Publisher | None = None
         # Its entry in the file of sessions; None when there is none or it has changed.
         self.kept: bytes | None = None
 
@@ -97,6 +104,19 @@ class Session:
         """The client is away, since `now`."""
         self.terms, self.left = None, now
         self.flow.close()
+
+    def recall(self, packet_id: int) -> None:
+        """A QoS 2 message has come with this packet id in an earlier run of the hub, and was not released."""
+        self.received[packet_id] = True
+        if self.recalled is None:
+            self.recalled = set()
+        self.recalled.add(packet_id)
+
+    def forget_received(self, packet_id: int) -> bool:
+        """The packet id is free again. Whether it was not."""
+        if self.recalled is not None:
+            self.recalled.discard(packet_id)
+        return self.received.pop(packet_id, None) is not None
 
     def granted(self, topic: str) -> int | None:
         """The QoS of what is sent on one of IoT Hub's topics, None where no subscription takes it."""

@@ -32,6 +32,7 @@ from pydantic import Field
 
 from leafward import disk
 from leafward.errors import LeafwardError, SettingsError
+from leafward.hub.amqp.settings import AmqpTable
 from leafward.hub.devicebound_settings import DeviceBoundTable
 from leafward.hub.policy_settings import PolicyTable
 from leafward.hub.route_settings import RouteSetting
@@ -71,9 +72,11 @@ class Limits(Table):
     batch_size           messages in one durable transaction: a larger one gains little and delays acknowledgements
     subscriptions        topic filters of one session; a client of ours has five
     subscriptions_all    topic filters on plain topics of all sessions: about 500 bytes each in the tree
-    queued_messages      messages of QoS 1 and 2 on plain topics that wait for one client; beyond it the newest goes
+    queued_messages      messages of QoS 1 and 2 on plain topics that wait for one client; beyond it the newest goes.
+                         Publishers wait for a client that is connected from half of it on
     queued_bytes         bytes of these, and of those in flight, of one client
     queued_bytes_all     bytes of these of all clients together: they are in memory, and on disk for sessions that last
+    subscriber_wait      seconds that publishers wait at most for a client that is connected and slow (docs/mqtt.md)
     retained_messages    topics with a retained message; beyond it a new one is not retained
     retained_bytes       bytes of all retained messages, which are in memory and on disk
     store_messages       messages kept on disk; beyond it some go (`when_full`)
@@ -108,6 +111,7 @@ class Limits(Table):
     queued_messages: Count = 10_000
     queued_bytes: Count = 8_388_608
     queued_bytes_all: Count = 134_217_728
+    subscriber_wait: Seconds = 5.0
     retained_messages: Count = 10_000
     retained_bytes: Count = 67_108_864
     store_messages: Count = 1_000_000
@@ -159,6 +163,7 @@ class HubTable(Table):
     present_root: bool = True
     certificates: tuple[NamedCertificate, ...] = ()
     unknown_names: Literal["serve", "refuse"] = "serve"
+    amqp: AmqpTable = AmqpTable()
 
 
 class HubSettings(Table):

@@ -9,7 +9,7 @@ from leafward.hub.store_thread import Sender, StoreThread
 from leafward.hub.upstream_origins import Origins
 from leafward.store.messages import Message
 from leafward.wire.property_bag import EDGE_HUB
-from leafward.wire.routes import EVENTS, MESSAGE_TYPE, Router
+from leafward.wire.routes import Router
 
 
 class Intake:
@@ -65,17 +65,6 @@ class Intake:
             return True
         return self._store.append(message, endpoints, sender, token)
 
-    def notify(self, kind: str, device_id: str, module_id: str | None, body: bytes, properties: dict[str, str]) -> None:
-        """Something has happened to a device or module that routes may want: of `kind` "twinChangeNotifications" or
-        another of `routes.EVENTS`. It is kept as telemetry is; nobody waits for that."""
-        if kind not in EVENTS.values():
-            raise ValueError(f"{kind!r} is no source of a route: a fault of ours")
-        system = {MESSAGE_TYPE: kind, "contentType": "application/json", "contentEncoding": "utf-8"}
-        message = Message(device_id, module_id, None, properties, system, body, self._clock())
-        endpoints = self._router.endpoints_for(message)
-        if endpoints:
-            self._store.append(message, endpoints, _NOBODY, 0)
-
     @property
     def full(self) -> bool:
         """The disk does not keep up: nothing more should be taken just now."""
@@ -84,19 +73,3 @@ class Intake:
     def forget(self, sender: Sender) -> None:
         """The sender is gone: it wants no `room_again`."""
         self._store.forget(sender)
-
-
-class _Nobody:
-    """A sender that wants no word."""
-
-    def stored(self, token: int) -> None:
-        """Good."""
-
-    def not_stored(self, token: int, error: Exception) -> None:
-        """The store has told it."""
-
-    def room_again(self) -> None:
-        """There is nothing to go on with."""
-
-
-_NOBODY = _Nobody()

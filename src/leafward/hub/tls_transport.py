@@ -1,242 +1,299 @@
-"""TLS between a socket's transport and a protocol: what an event loop's own does, in a third of the memory.
+"""TLS between a socket and a protocol: what an event loop's two transports do, in a third of the memory and the time.
 
 The loops keep a read buffer, two memory BIOs and a backlog for each connection: 256 KiB in uvloop, of which an idle
 connection has touched two pages. Here all connections of a listener read into one buffer, because what has been read is
-decrypted before anybody else reads; and what is written goes to the socket's transport, whose backlog and limits are
-the only ones.
+decrypted before anybody else reads; and what is written goes to the socket at once. Only what it does not take waits.
 
-    socket <-> the loop's transport <-> TlsTransport (a protocol to that, a transport to this) <-> protocol
+    socket <-> Sockets (one epoll set, one buffer) <-> TlsTransport <-> protocol
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final, Protocol
 
+from leafward.hub.sockets import READABLE, WRITABLE, Sockets
 from leafward.wire.tls.connection import TlsConnection
 from leafward.wire.tls.context import TlsContext
 
-# Read at once, of all connections of a listener: four large records.
-READ_ROOM = 65_536
-_RECORD = 16_384
+_HIGH_WATER = 65_536
 
 
-class _State(Enum):
-    HANDSHAKE = "handshake"
-    OPEN = "open"
-    LEAVING = "leaving"  # close_notify is sent; the peer's is awaited
-    CLOSED = "closed"
+# What a transport does. Plain numbers: they are looked at with each record.
+_HANDSHAKE: Final = 0
+_OPEN: Final = 1
+_LEAVING: Final = 2  # close_notify is sent; the peer's is awaited
+_CLOSING: Final = 3  # nothing more is read; what waits is sent
+_CLOSED: Final = 4
 
 
-async def accept_tls(
-    connection: socket.socket,
-    new_protocol: Callable[[], asyncio.Protocol],
-    context: TlsContext,
-    room: bytearray,
-    *,
-    handshake_timeout: float,
-    shutdown_timeout: float,
-) -> None:
-    """Takes an accepted socket through its handshake; then it is its protocol's.
+class Newcomer(Protocol):
+    """Who waits for a handshake: one of the two is called, once."""
 
-    `room` is the buffer to read into, which connections of one loop may share. Times are in seconds. Raises what ended
-    the handshake: `ssl.SSLError`, `ConnectionError`, and `ConnectionAbortedError` where it took too long.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    transport = TlsTransport(new_protocol, context, room, done, shutdown_timeout=shutdown_timeout)
-    timer: asyncio.TimerHandle | None = None
-    try:
-        await loop.connect_accepted_socket(lambda: transport, connection)
-        timer = loop.call_later(handshake_timeout, transport.give_up)
-        await done
-    except BaseException:
-        transport.abort()
-        raise
-    finally:
-        if timer is not None:
-            timer.cancel()
+    def established(self) -> asyncio.Protocol:
+        """The handshake is done: whose the connection is from now on."""
+
+    def failed(self, error: BaseException | None) -> None:
+        """The connection has ended before; None where the peer has closed it."""
 
 
-class _Ciphertext:
-    """The two buffers of a `TlsConnection`, as one: what has come for it, and the way out for what it writes."""
+class _Outlet:
+    """Both buffers of a `TlsConnection`: what comes is given to it directly, what it writes goes out."""
 
-    __slots__ = ("come", "out")
+    __slots__ = ("write",)
 
-    # The end of the stream shows in `connection_lost`; a TLS peer has said close_notify before.
     eof = False
 
-    def __init__(self) -> None:
-        self.come = b""
-        self.out: Any = None
+    def __init__(self, write: Any) -> None:
+        self.write = write
 
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes of what has come."""
-        come = self.come
-        if len(come) <= size:
-            self.come = b""
-            return come
-        self.come = come[size:]
-        return come[:size]
-
-    def write(self, data: Any) -> int:
-        """To the socket. The buffer is the writer's, so it is copied."""
-        self.out.write(bytes(data))
-        return len(data)
+    def read(self, _size: int) -> bytes:
+        """Nothing."""
+        return b""
 
 
-class TlsTransport(asyncio.BufferedProtocol, asyncio.Transport):
-    """Made by `accept_tls`."""
+class TlsTransport(asyncio.Transport):
+    """The server's end of one connection. `start` begins the handshake; `tls` is its TLS.
 
-    __slots__ = ("_app", "_ciphertext", "_done", "_new_app", "_raw", "_room", "_seconds", "_state", "_timer", "_tls")
+    `address` is the peer's, as `accept` gives it. `shutdown_timeout`: seconds for a peer to answer our goodbye and to
+    take what waits for it.
+    """
+
+    __slots__ = (
+        "_address",
+        "_app",
+        "_backlog",
+        "_descriptor",
+        "_events",
+        "_high",
+        "_low",
+        "_newcomer",
+        "_outlet",
+        "_paused",
+        "_seconds",
+        "_socket",
+        "_sockets",
+        "_state",
+        "_timer",
+        "tls",
+    )
 
     def __init__(
         self,
-        new_protocol: Callable[[], asyncio.Protocol],
+        connection: socket.socket,
+        address: Any,
         context: TlsContext,
-        room: bytearray,
-        done: asyncio.Future[None],
+        sockets: Sockets,
+        newcomer: Newcomer,
         *,
         shutdown_timeout: float,
     ) -> None:
-        self._new_app: Callable[[], asyncio.Protocol] | None = new_protocol
+        self._socket = connection
+        self._descriptor = connection.fileno()
+        self._address = address
+        self._sockets = sockets
+        self._newcomer: Newcomer | None = newcomer
         self._app: Any = None
-        self._room = room
-        self._done: asyncio.Future[None] | None = done
         self._seconds = shutdown_timeout
-        self._state = _State.HANDSHAKE
+        self._state = _HANDSHAKE
+        self._events = 0
+        self._backlog: bytearray | None = None
+        self._paused = False
+        self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
         self._timer: asyncio.TimerHandle | None = None
-        self._raw: Any = None
-        self._ciphertext = _Ciphertext()
-        buffers: Any = self._ciphertext
-        self._tls: TlsConnection = context.wrap_bio(buffers, buffers, server_side=True)
+        self._outlet = _Outlet(self._send)
+        buffers: Any = self._outlet
+        self.tls: TlsConnection = context.wrap_bio(buffers, buffers, server_side=True)
 
-    # -- the socket's side: a protocol -------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Waits for the peer's first word."""
+        self._events = READABLE
+        self._sockets.add(self._descriptor, self._on_events)
 
-    def connection_made(self, transport: Any) -> None:
-        """The socket has its transport."""
-        self._raw = self._ciphertext.out = transport
+    def give_up(self, error: BaseException) -> None:
+        """Ends a handshake that is not done."""
+        if self._newcomer is not None:
+            self._finish(error)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Where the next bytes go."""
-        return self._room
+    # -- the socket's side -------------------------------------------------------------------------------------------
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Ciphertext has come."""
-        if self._state is _State.CLOSED:
-            return
-        self._ciphertext.come += memoryview(self._room)[:nbytes].tobytes()
-        if self._state is not _State.HANDSHAKE or self._shake_hands():
-            self._take_in()
-
-    def eof_received(self) -> None:
-        """The peer has closed its half: the socket is closed, and that is the end."""
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """The socket is closed."""
-        self._state = _State.CLOSED
-        if self._timer is not None:
-            self._timer.cancel()
-        self._handshake_over(exc or ConnectionResetError("the peer has left in the handshake"))
-        app, self._app = self._app, None
-        if app is not None:
-            app.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The peer reads slower than we write."""
-        if self._app is not None:
-            self._app.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The peer has read."""
-        if self._app is not None:
-            self._app.resume_writing()
-
-    # -- TLS ---------------------------------------------------------------------------------------------------------
-
-    def give_up(self) -> None:
-        """The handshake has taken too long."""
-        self._handshake_over(ConnectionAbortedError("the TLS handshake takes too long"))
-
-    def _shake_hands(self) -> bool:
-        """Takes the handshake on; whether it is done, and the protocol has the connection."""
+    def _on_events(self, events: int) -> None:
         try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
+            if events & WRITABLE or not self._events & READABLE:
+                self._send_backlog()
+            if events & ~WRITABLE and self._events & READABLE:
+                self._read()
         except Exception as error:
-            self._state = _State.CLOSED
-            # What OpenSSL had to say about it goes out first.
-            self._raw.close()
-            self._handshake_over(error)
+            self._fault(error)
+
+    def _read(self) -> None:
+        try:
+            size = self._socket.recv_into(self._sockets.room)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._finish(error)
+            return
+        if not size:
+            # The peer has closed its half: TLS knows no half-open connection, and that is the end.
+            self._close_socket()
+            return
+        try:
+            pieces = self.tls.take_in(self._sockets.ciphertext, size)
+        except ssl.SSLError as error:
+            # It may come right behind the end of the handshake.
+            self._established()
+            self._broken(error)
+            return
+        if self._newcomer is not None and not self._established():
+            return
+        if pieces and self._state == _OPEN:
+            self._app.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self.tls.ended:
+            self._peer_has_left()
+
+    def _established(self) -> bool:
+        """Whether the handshake is done; then the protocol has the connection."""
+        newcomer = self._newcomer
+        if newcomer is None or not self.tls.established:
             return False
-        assert self._new_app is not None
-        self._state, self._app, self._new_app = _State.OPEN, self._new_app(), None
-        self._handshake_over(None)
+        self._state, self._newcomer = _OPEN, None
+        self._app = newcomer.established()
         self._app.connection_made(self)
         return True
 
-    def _handshake_over(self, error: BaseException | None) -> None:
-        done, self._done = self._done, None
-        if done is None or done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def _take_in(self) -> None:
-        """Decrypts what has come, and hands it on in one piece."""
-        tls, pieces, ended = self._tls, [], False
-        try:
-            while True:
-                piece = tls.read(_RECORD)
-                if not piece:
-                    ended = True
-                    break
-                pieces.append(piece)
-                if not self._ciphertext.come and not tls.pending():
-                    break
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            ended = True
-        except ssl.SSLError as error:
-            self._broken(error)
-            return
-        if pieces and self._state is _State.OPEN:
-            self._app.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if ended:
-            self._peer_has_left()
-
     def _peer_has_left(self) -> None:
         """Its close_notify has come: ours goes out, then what waits to be sent, and that is all."""
-        if self._state is _State.OPEN:
+        if self._state == _OPEN:
             self._app.eof_received()
-            self.close()
-        self._raw.close()
+        if self._state == _OPEN:
+            self._state = _LEAVING
+            with contextlib.suppress(ssl.SSLError):
+                self.tls.say_goodbye()
+        self._close_socket()
 
-    def _broken(self, error: ssl.SSLError) -> None:
-        """Not TLS any more, or an alert: nothing that comes later is to be trusted."""
+    def _broken(self, error: BaseException) -> None:
+        """Not TLS any more, or an alert: nothing that comes later is to be trusted. What we have to say goes out."""
+        self._told(error)
+        self._close_socket()
+
+    def _fault(self, error: BaseException) -> None:
+        """A fault of ours, or of the protocol's, ends this connection and no other."""
+        if self._newcomer is None:
+            what = {"message": "a fault ends a TLS connection", "exception": error, "transport": self}
+            asyncio.get_running_loop().call_exception_handler(what)
+        self._finish(error)
+
+    def _told(self, error: BaseException | None) -> None:
+        """Tells whose the connection is that it has ended."""
+        newcomer, self._newcomer = self._newcomer, None
         app, self._app = self._app, None
-        self._state = _State.CLOSED
-        self._raw.close()
-        self._abort_in_time()
-        if app is not None:
+        if newcomer is not None:
+            newcomer.failed(error)
+        elif app is not None:
             app.connection_lost(error)
+
+    def _close_socket(self) -> None:
+        """Reads no more; closes as soon as nothing waits to be sent."""
+        if self._state == _CLOSED:
+            return
+        if self._backlog is None:
+            self._finish(None)
+            return
+        self._state = _CLOSING
+        self._watch(WRITABLE)
+        self._abort_in_time()
+
+    def _finish(self, error: BaseException | None = None) -> None:
+        """Closes the socket, now."""
+        self._release()
+        self._told(error)
+
+    def _release(self) -> None:
+        """The socket and what OpenSSL needs to write to it; more than once does no harm."""
+        if self._state == _CLOSED:
+            return
+        self._state = _CLOSED
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._sockets.remove(self._descriptor, self._events)
+        self._events, self._backlog = 0, None
+        self._socket.close()
+        # No circle shall wait for the garbage collector.
+        self._outlet.write = _drop
 
     def _abort_in_time(self) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._raw.abort)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._finish)
+
+    def _watch(self, events: int) -> None:
+        if events != self._events:
+            self._sockets.change(self._descriptor, self._events, events)
+            self._events = events
+
+    # -- ciphertext on its way out -----------------------------------------------------------------------------------
+
+    def _send(self, data: Any) -> int:
+        """Called by OpenSSL's engine: the buffer is its own, so what the socket does not take is copied."""
+        size = len(data)
+        if self._state == _CLOSED:
+            return size
+        if self._backlog is not None:
+            self._backlog += data
+        else:
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as error:
+                self._cannot_send(error)
+                return size
+            if sent == size:
+                return size
+            self._backlog = bytearray(memoryview(data)[sent:])
+            self._watch(self._events | WRITABLE)
+        if not self._paused and len(self._backlog) > self._high and self._app is not None:
+            self._paused = True
+            self._app.pause_writing()
+        return size
+
+    def _cannot_send(self, error: OSError) -> None:
+        """The peer is gone. Who writes just now hears of it later: what has come from it is read first."""
+        if not self._events & READABLE and self._state in (_OPEN, _LEAVING):
+            asyncio.get_running_loop().call_soon(self._finish, error)
+
+    def _send_backlog(self) -> None:
+        if self._backlog is None:
+            return
+        try:
+            sent = self._socket.send(self._backlog)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._finish(error)
+            return
+        del self._backlog[:sent]
+        waits = len(self._backlog)
+        if not waits:
+            self._backlog = None
+            if self._state == _CLOSING:
+                self._finish()
+                return
+            self._watch(self._events & ~WRITABLE)
+        if self._paused and waits <= self._low:
+            self._paused = False
+            if self._app is not None:
+                self._app.resume_writing()
 
     # -- the protocol's side: a transport ----------------------------------------------------------------------------
 
     def write(self, data: Any) -> None:
         """Encrypts and sends."""
-        if self._state is _State.OPEN:
-            self._tls.write(data)
+        if self._state == _OPEN:
+            self.tls.write(data)
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
         """Encrypts and sends, in as few records as may be."""
@@ -254,51 +311,56 @@ class TlsTransport(asyncio.BufferedProtocol, asyncio.Transport):
         """Sends what waits, says goodbye, and waits a while for the peer's: closed at once, with bytes unread, the
         system would have the peer lose what we have sent last (RFC 1122 4.2.2.13).
         """
-        if self._state is not _State.OPEN:
+        if self._state != _OPEN:
             return
-        self._state = _State.LEAVING
-        try:
-            self._tls.unwrap()
-        except ssl.SSLWantReadError:
-            if not self._raw.is_closing():
-                self._raw.resume_reading()
-        except ssl.SSLError:
-            self._raw.close()
-        else:
-            self._raw.close()
+        self._state = _LEAVING
         self._abort_in_time()
+        try:
+            both = self.tls.say_goodbye()
+        except ssl.SSLError:
+            both = True
+        if both:
+            asyncio.get_running_loop().call_soon(self._close_socket)
+        else:
+            self._watch(self._events | READABLE)
 
     def abort(self) -> None:
         """Closes now, whatever waits to be sent."""
-        self._state = _State.CLOSED
-        if self._raw is not None:
-            self._raw.abort()
+        if self._state != _CLOSED:
+            self._release()
+            asyncio.get_running_loop().call_soon(self._told, None)
 
     def is_closing(self) -> bool:
         """Whether nothing more is sent."""
-        return self._state is not _State.OPEN
+        return self._state != _OPEN
 
     def pause_reading(self) -> None:
         """The protocol has had enough."""
-        if self._state is _State.OPEN and not self._raw.is_closing():
-            self._raw.pause_reading()
+        if self._state == _OPEN:
+            self._watch(self._events & ~READABLE)
 
     def resume_reading(self) -> None:
         """The protocol takes more."""
-        if self._state is _State.OPEN and not self._raw.is_closing():
-            self._raw.resume_reading()
+        if self._state == _OPEN:
+            self._watch(self._events | READABLE)
 
     def is_reading(self) -> bool:
         """Whether the protocol takes more."""
-        return bool(self._raw.is_reading())
+        return bool(self._events & READABLE)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """ "ssl_object" and "sslcontext"; everything else is the socket's."""
+        """ "ssl_object", "sslcontext", "peername", "sockname" and "socket"."""
         if name == "ssl_object":
-            return self._tls
+            return self.tls
+        if name == "peername":
+            return self._address
         if name == "sslcontext":
-            return self._tls.context
-        return self._raw.get_extra_info(name, default)
+            return self.tls.context
+        if name == "socket":
+            return self._socket
+        if name == "sockname" and self._state != _CLOSED:
+            return self._socket.getsockname()
+        return default
 
     def get_protocol(self) -> Any:
         """Whom the connection belongs to."""
@@ -310,13 +372,18 @@ class TlsTransport(asyncio.BufferedProtocol, asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Bytes of ciphertext that wait, at which writing is paused and goes on."""
-        self._raw.set_write_buffer_limits(high, low)
+        self._high = (_HIGH_WATER if low is None else low * 4) if high is None else high
+        self._low = self._high // 4 if low is None else low
 
     def get_write_buffer_size(self) -> int:
         """Bytes of ciphertext that wait."""
-        return int(self._raw.get_write_buffer_size())
+        return 0 if self._backlog is None else len(self._backlog)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """(low, high), of ciphertext."""
-        low, high = self._raw.get_write_buffer_limits()
-        return low, high
+        return self._low, self._high
+
+
+def _drop(data: Any) -> int:
+    """What OpenSSL says when nobody can hear it any more."""
+    return len(data)

@@ -16,9 +16,11 @@ from leafward.hub.twins import Changed, How, Outcome, TwinFailure, Twins
 from leafward.hub.twins_mqtt import MAX_PATCH
 from leafward.store.identity import AuthType, Identity
 from leafward.store.twins import TwinKey
+from leafward.wire.access_policy import Permission
 from leafward.wire.service_api import Fault
 from leafward.wire.twins import Document, Twin, parse_etag, parse_reported_patch, parse_service_patch
 
+_SERVICES = Permission.SERVICE_CONNECT
 _PATHS = ("/twins/{device_id}", "/twins/{device_id}/modules/{module_id}")
 # Desired, reported and tags, as they may come back in a whole.
 _MAX_BODY = 4 * MAX_PATCH
@@ -40,9 +42,9 @@ class TwinsApi:
     def routes(self) -> Iterable[ServiceRoute]:
         """For the table."""
         for path in _PATHS:
-            yield ServiceRoute("GET", path, self._get, itself)
-            yield ServiceRoute("PATCH", path, self._patch, itself, body_limit=_MAX_BODY)
-            yield ServiceRoute("PUT", path, self._put, body_limit=_MAX_BODY)
+            yield ServiceRoute("GET", path, self._get, itself, for_services=_SERVICES)
+            yield ServiceRoute("PATCH", path, self._patch, itself, body_limit=_MAX_BODY, for_services=_SERVICES)
+            yield ServiceRoute("PUT", path, self._put, body_limit=_MAX_BODY, for_services=_SERVICES)
 
     async def _get(self, call: ServiceCall) -> Answer:
         return await self._asked(call, None)

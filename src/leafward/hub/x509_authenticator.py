@@ -23,7 +23,7 @@ from leafward.pki.names import common_name
 from leafward.pki.paths import public_key_bytes
 from leafward.pki.validity import Validity
 from leafward.pki.verify import verify
-from leafward.store.registry import Identity, Registry
+from leafward.store.identity import Identities, Identity
 
 # Codes that are worded from a client's side, where the chain judged is the server's.
 _CLIENT_CODES = {"intermediate-missing": "client-chain-incomplete", "self-signed-server": "root-not-trusted"}
@@ -71,7 +71,7 @@ class X509Authenticator:
     """Judges client certificates. `trust` gives the anchors of this moment: the manager may change them."""
 
     def __init__(
-        self, registry: Registry, trust: Callable[[], Trust], *, revoked: Callable[[Iterable[CertificateId]], bool]
+        self, registry: Identities, trust: Callable[[], Trust], *, revoked: Callable[[Iterable[CertificateId]], bool]
     ) -> None:
         """`revoked` says whether one of these certificates is (`Revocations.any_of`)."""
         self._registry = registry

@@ -8,7 +8,7 @@ from leafward.store.home import Home
 _STOP = "stop IoT Edge before the first start: two hubs cannot have one port"
 _LEAVES = (
     "register the leaf devices, each as the IoT hub knows it: leafward device add ID with --key-file FILE (the key it "
-    "has), --auth x509-thumbprint --thumbprint HEX, or --auth x509-ca"
+    "has), --auth x509-thumbprint --thumbprint HEX, or --auth x509-ca; or all at once: leafward device import FILE"
 )
 
 

@@ -7,7 +7,6 @@ slow, since every command starts here.
 import hashlib
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,6 +142,8 @@ class Home:
 
         It follows from the root's real path and the user alone, so that every process of one home finds the same one.
         """
+        import tempfile  # noqa: PLC0415 - brings compressors along, and few commands come here
+
         short = f"leafward-{os.getuid()}-{hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:16]}"
         for folder in (self.run, Path(tempfile.gettempdir()) / short):
             if len(os.fsencode(folder / _LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:

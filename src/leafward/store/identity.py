@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from leafward.errors import InputError
 from leafward.pki.names import parse_device_id
@@ -72,6 +72,12 @@ class Identity:
             raise InputError(f"{self.label} has no {what}", why=f"the authentication '{auth}' needs one")
         if self.auth != auth and (primary is not None or secondary is not None):
             raise InputError(f"{self.label} has a {what}", why=f"the authentication '{self.auth}' uses none")
+
+
+class Identities(Protocol):
+    """Where an identity is found by exactly its id; None where there is none. Raises `StoreError`."""
+
+    def get(self, device_id: str, module_id: str | None = None) -> Identity | None: ...
 
 
 def parse_thumbprint(text: str | None) -> str | None:

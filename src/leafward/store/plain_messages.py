@@ -1,4 +1,5 @@
-"""What plain topics keep on disk: retained messages, and messages of QoS 1 and 2 that wait for clients.
+"""What plain topics keep on disk: retained messages, messages of QoS 1 and 2 that wait for clients, and which of QoS 2
+have come.
 
 Numbers are the caller's. Properties are bytes that the caller can read. All of one call to `write` is one durable
 transaction.
@@ -13,6 +14,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from leafward.store.database import open_database, reader, told_of
+from leafward.store.migrations import Migration
 
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
@@ -46,12 +48,24 @@ _waiting = sa.Table(
     sa.Column("retain", sa.Boolean, nullable=False),
     sa.Column("identifiers", sa.Text, nullable=False),  # numbers, parted by blanks
 )
+# Packet ids of QoS 2 messages that have come from a client and are not released.
+_received = sa.Table(
+    "received",
+    metadata,
+    sa.Column("client_id", sa.Text, primary_key=True),
+    sa.Column("packet_id", sa.Integer, primary_key=True, autoincrement=False),
+)
+MIGRATIONS = (Migration(2, "packet ids of QoS 2 that have come", _received.create),)
 
 _ONE = sa.bindparam("one", type_=sa.BigInteger)
 _TOPIC = sa.bindparam("name", type_=sa.Text)
 _UNRETAIN = sa.delete(_retained).where(_retained.c.topic == _TOPIC)
 _FORGET_MESSAGE = sa.delete(_messages).where(_messages.c.id == _ONE)
 _FORGET_WAITING = sa.delete(_waiting).where(_waiting.c.id == _ONE)
+_RELEASE = sa.delete(_received).where(
+    _received.c.client_id == sa.bindparam("client", type_=sa.Text),
+    _received.c.packet_id == sa.bindparam("packet", type_=sa.Integer),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +94,20 @@ class KeptDelivery:
 
 @dataclass(slots=True)
 class Changes:
-    """What one transaction is to do. `retained`: None takes away what a topic has."""
+    """What one transaction is to do. `retained`: None takes away what a topic has. `received`: whether a message of QoS
+    2 has come from a client with this packet id, and is not released.
+    """
 
     messages: list[KeptMessage] = field(default_factory=list)
     waiting: list[KeptDelivery] = field(default_factory=list)
     done_messages: list[int] = field(default_factory=list)
     done_waiting: list[int] = field(default_factory=list)
     retained: dict[str, KeptMessage | None] = field(default_factory=dict)
+    received: dict[tuple[str, int], bool] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.waiting or self.done_messages or self.done_waiting or self.retained)
+        done = self.done_messages or self.done_waiting
+        return bool(self.messages or self.waiting or done or self.retained or self.received)
 
 
 class PlainMessageStore:
@@ -105,7 +123,7 @@ class PlainMessageStore:
     @classmethod
     def open(cls, url_or_path: str | Path) -> Self:
         """Opens the store, and makes it when it is new. See `open_database`."""
-        return cls(open_database(url_or_path, metadata, name="plain"))
+        return cls(open_database(url_or_path, metadata, name="plain", migrations=MIGRATIONS))
 
     def write(self, changes: Changes) -> None:
         """Does all of `changes`: what is new first, then what is done."""
@@ -117,6 +135,7 @@ class PlainMessageStore:
             _each(connection, _UNRETAIN, "name", list(changes.retained))
             rows = [_retained_row(one) for one in changes.retained.values() if one is not None]
             _insert(connection, _retained, rows)
+            _write_received(connection, changes.received)
 
     def retained(self) -> list[KeptMessage]:
         """Every retained message."""
@@ -147,6 +166,11 @@ class PlainMessageStore:
             for row in rows
         ]
 
+    def received(self) -> list[tuple[str, int]]:
+        """The QoS 2 messages that have come and are not released: client ids and packet ids."""
+        with told_of(self._engine), reader(self._engine) as connection:
+            return [(row.client_id, row.packet_id) for row in connection.execute(sa.select(_received)).all()]
+
     def close(self) -> None:
         """Closes the database. May be repeated."""
         self._engine.dispose()
@@ -168,6 +192,13 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any
 def _each(connection: sa.Connection, statement: sa.Delete, name: str, values: Sequence[int | str]) -> None:
     if values:
         connection.execute(statement, [{name: value} for value in values])
+
+
+def _write_received(connection: sa.Connection, received: dict[tuple[str, int], bool]) -> None:
+    if received:
+        connection.execute(_RELEASE, [{"client": client, "packet": packet} for client, packet in received])
+        rows = [{"client_id": client, "packet_id": packet} for (client, packet), here in received.items() if here]
+        _insert(connection, _received, rows)
 
 
 def _message_row(message: KeptMessage) -> dict[str, Any]:

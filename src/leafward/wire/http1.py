@@ -43,6 +43,9 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 # A chunk's size line with what clients put behind it; longer is no client of ours.
 _MAX_CHUNK_LINE = 256
+# Heads that a connection remembers, and how long one may be.
+_HEADS_KEPT = 4
+_MOST_KEPT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class RequestReader:
     ('POST', '/sign', b'{}')
     """
 
-    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_trailers", "_undrained")
+    __slots__ = ("_body", "_buffer", "_chunk_left", "_head", "_heads", "_trailers", "_undrained")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -88,6 +91,7 @@ class RequestReader:
         self._chunk_left: int | None = None
         self._trailers = False
         self._undrained = 0
+        self._heads: dict[bytes, Head] = {}
 
     @property
     def waiting(self) -> int:
@@ -108,12 +112,24 @@ class RequestReader:
                 return Bad(431, f"the request's head is longer than {MAX_HEAD} bytes")
             # Not HTTP at all (TLS, say): said at once, not when the sender has waited for its time to be over.
             return Bad(400, "this is no HTTP request") if _cannot_begin(self._buffer) else None
-        found = _parse(bytes(self._buffer[:end]))
+        text = bytes(self._buffer[:end])
         del self._buffer[: end + 4]
+        found = self._heads.get(text) or self._parsed(text)
         if isinstance(found, Head):
             self._head = found
             self._body.clear()
             self._chunk_left, self._trailers = 0, False
+        return found
+
+    def _parsed(self, text: bytes) -> Head | Bad:
+        """A head that did not come lately. A client's requests on one connection differ in a length, if at all; what
+        holds a credential is not kept for it.
+        """
+        found = _parse(text)
+        if isinstance(found, Head) and len(text) <= _MOST_KEPT and "authorization" not in found.headers:
+            if len(self._heads) >= _HEADS_KEPT:
+                self._heads.clear()
+            self._heads[text] = found
         return found
 
     def body(self, *, limit: int) -> bytes | Bad | None:

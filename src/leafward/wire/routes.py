@@ -35,6 +35,8 @@ EVENTS: Mapping[str, str] = MappingProxyType(
     }
 )
 SOURCES = ("messages", *EVENTS)
+# Of these events a hub of ours tells. The others are IoT Hub's own: routes that name them are read, as IoT Edge does.
+TOLD_HERE = frozenset({"twinchangenotifications"})
 # A message that waits for ever, in seconds; and the priorities, of which 0 goes first.
 FOREVER = -1
 LAST_PRIORITY = 9
@@ -66,6 +68,11 @@ class Source:
                 f"the source {text!r} is not one", why=f"expected /* or a path that begins with {known}"
             )
         return cls(tuple(segments))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing ever comes from here: an event that this hub does not tell of."""
+        return bool(self.segments) and self.segments[0] in EVENTS and self.segments[0] not in TOLD_HERE
 
     def takes(self, module_id: str | None, output: str | None, kind: str | None = None) -> bool:
         """Whether a message comes from here: a leaf device's (`module_id` None), a module's output's, or an event of

@@ -21,6 +21,7 @@ from leafward.wire.est.bodies import (
     PKCS10,
     certificates_of,
     certificates_only,
+    certificates_only_of,
     decode_body,
     encode_body,
     read_request,
@@ -109,3 +110,12 @@ def test_certificates_travel_as_a_set() -> None:
     root = make("root", ca=True)
     leaf = make("leaf", root)
     assert set(certificates_of(certificates_only(leaf.certificates))) == set(leaf.certificates)
+
+
+def test_what_is_put_together_here_is_what_the_library_makes() -> None:
+    """root -> middle -> leaf: one certificate, and several, whose lengths take more octets."""
+    root = make("root", ca=True)
+    chain = make("leaf", make("middle", root, ca=True)).certificates
+    for count in range(1, len(chain) + 1):
+        some = chain[:count]
+        assert certificates_only_of([one.public_bytes(Encoding.DER) for one in some]) == certificates_only(some)

@@ -9,6 +9,7 @@ than one packet of that size.
 from leafward.errors import ProtocolError
 from leafward.wire.mqtt.bodies import READERS
 from leafward.wire.mqtt.bodies5 import READERS_5, publish5
+from leafward.wire.mqtt.opening import LOOKED_AT
 from leafward.wire.mqtt.packets import (
     CONNECT,
     PROTOCOL_LEVEL,
@@ -51,6 +52,11 @@ class Decoder:
         # A device publishes on the same topic again and again: the last one needs no decoding and no check.
         self._last_topic_bytes = b""
         self._last_topic = ""
+
+    @property
+    def beginning(self) -> bytes:
+        """Of a packet that is not complete yet: its first bytes."""
+        return bytes(self._rest[:LOOKED_AT])
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[Packet]:
         """The packets that `data` completes, in order. `data` is copied, so the caller may reuse its buffer.

@@ -13,6 +13,7 @@ from typing import Final, Literal
 KEPT: Final = 8192
 
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
+_LONGEST_RECORD = 1 << 14
 _SERVER_NAME, _GROUPS, _ALPN, _VERSIONS = 0, 10, 16, 43
 _HOST_NAME = 0
 _LONGEST_NAME = 255
@@ -64,6 +65,19 @@ def opening_of(data: bytes) -> Opening:
     if data.startswith(_PROXY):
         return "proxy"
     return "amqp" if data[:4] == b"AMQP" else "ssh" if data[:4] == b"SSH-" else "other"
+
+
+def may_become_hello(data: bytes) -> bool:
+    """Whether what a connection begins with can still become a ClientHello (RFC 8446, 4 and 5.1).
+
+    OpenSSL waits for a whole record before it looks, and for five bytes before it knows that there is none.
+
+    >>> may_become_hello(b"\\x16\\x03\\x01"), may_become_hello(b"G"), may_become_hello(b"\\x16\\x03\\x01\\x00\\x00")
+    (True, False, False)
+    """
+    if data[:1] not in (b"", b"\x16") or data[1:2] not in (b"", b"\x03") or data[5:6] not in (b"", b"\x01"):
+        return False
+    return len(data) < 5 or 0 < int.from_bytes(data[3:5], "big") <= _LONGEST_RECORD
 
 
 def parse_client_hello(data: bytes) -> ClientHello | None:

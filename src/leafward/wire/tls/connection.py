@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from leafward.pki.chain import Chain
 from leafward.wire.tls.alerts import Alert, alert_of
-from leafward.wire.tls.client_hello import ClientHello, Opening, opening_of, parse_client_hello
+from leafward.wire.tls.client_hello import ClientHello, Opening, may_become_hello, opening_of, parse_client_hello
 from leafward.wire.tls.lowlevel import Engine
 from leafward.wire.tls.presented import Presented
 
@@ -47,6 +47,10 @@ class TlsConnection(ssl.SSLObject):
 
     # The sessions of a server are in its clients' tickets.
     session: ssl.SSLSession | None = None
+    # Whoever made this connection may keep here what it belongs to.
+    owner: Any = None
+    # The peer has said close_notify, and `take_in` has seen it.
+    ended = False
 
     def __init__(
         self,
@@ -65,18 +69,58 @@ class TlsConnection(ssl.SSLObject):
 
     def do_handshake(self) -> None:
         """Takes the handshake as far as the bytes at hand allow; `ssl.SSLWantReadError` until it is done."""
+        if not self._shake_hands():
+            raise ssl.SSLWantReadError(ssl.SSLErrorNumber.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+
+    def take_in(self, ciphertext: Any, size: int) -> list[bytes]:
+        """For a transport of our own: takes `size` bytes that have come, in a buffer `lowlevel.pinned`, and gives what
+        they say, decrypted. Until the handshake is done (`established`) they take that on, and nothing is given.
+
+        Raises as `do_handshake` and `read` do, but for `ssl.SSLWantReadError`.
+        """
+        pieces: list[bytes] = []
+        engine, taken = self._engine, 0
+        while taken < size:
+            taken += engine.give(ciphertext, taken, size - taken)
+            if not self._established:
+                try:
+                    if not self._shake_hands(hold_tickets=True):
+                        continue
+                except ssl.SSLWantReadError:
+                    continue
+            try:
+                self.ended = engine.read_all(pieces) or self.ended
+            except ssl.SSLError as error:
+                self._late_alert(error)
+                raise
+        return pieces
+
+    def say_goodbye(self) -> bool:
+        """Says close_notify; whether the peer has said it too."""
+        return self._engine.say_goodbye()
+
+    def _shake_hands(self, *, hold_tickets: bool = False) -> bool:
         if self._refusal is not None:
             raise self._refusal
         try:
-            self._engine.handshake()
-        except ssl.SSLWantReadError:
-            raise
+            if not self._engine.shake_hands(hold_tickets=hold_tickets):
+                self._refuse_another_protocol()
+                return False
         except ssl.SSLError as error:
             self._end_handshake(error)
         self._established = True
         # Kept for the case of a failure alone: an idle connection shall not hold it.
         self._engine.beginning = None
         self._engine.settle()
+        return True
+
+    def _refuse_another_protocol(self) -> None:
+        """Raises where what has come can never be a ClientHello, which OpenSSL would wait for."""
+        beginning = self._engine.beginning
+        if beginning is not None and not may_become_hello(beginning):
+            problem: Any = ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] the peer does not speak TLS")
+            problem.library, problem.reason = "SSL", "WRONG_VERSION_NUMBER"
+            raise problem
 
     def _end_handshake(self, error: ssl.SSLError) -> NoReturn:
         """Reports a failed handshake; raises `error` now, or at the next call when the peer is to hear of it."""
@@ -99,10 +143,13 @@ class TlsConnection(ssl.SSLObject):
         except ssl.SSLWantReadError:
             raise
         except ssl.SSLError as error:
-            # A TLS 1.3 client that looks at our certificate late sends its alert when the handshake is done for us.
-            if self._failed is not None and self._established and alert_of(error) is not None:
-                self._failed(self, error)
+            self._late_alert(error)
             raise
+
+    def _late_alert(self, error: ssl.SSLError) -> None:
+        """A TLS 1.3 client that looks at our certificate late sends its alert when the handshake is done for us."""
+        if self._failed is not None and self._established and alert_of(error) is not None:
+            self._failed(self, error)
 
     def write(self, data: Any) -> int:
         """Encrypts all of `data`; returns its length in bytes."""

@@ -1,5 +1,5 @@
 """The room that touches pyOpenSSL's lower layer: `lib`, `ffi` and attributes with an underscore. With
-`lowlevel_callbacks`, where OpenSSL calls us, it is the only one.
+`lowlevel_callbacks`, where OpenSSL calls us, and `lowlevel_errors` it is the only one.
 
 pyOpenSSL's own `recv` allocates what the caller asks for at each call, its `bio_read` raises when there is nothing to
 read, and its `pending` leaves out what has arrived and is not decrypted yet: three things that cost an event loop most
@@ -18,8 +18,8 @@ from cryptography import x509
 from OpenSSL import SSL, _util, crypto
 
 from leafward.errors import EncodingError
-from leafward.wire.tls.alerts import reason_name, received_alert, sent_alert
 from leafward.wire.tls.client_hello import KEPT
+from leafward.wire.tls.lowlevel_errors import failure
 
 _lib: Any = _util.lib
 _ffi: Any = _util.ffi
@@ -29,8 +29,6 @@ RECORD: Final = 16 * 1024
 _BUFFER: Final = RECORD + 1024
 # Ciphertext handed to OpenSSL at once: two large records.
 _FEED: Final = 2 * _BUFFER
-# A reason that OpenSSL numbers and its binding does not name (sslerr.h).
-_CERTIFICATE_VERIFY_FAILED: Final = 134
 # The most certificates a peer may show beside its own; real chains have four. OpenSSL itself takes 100 KiB of them.
 MOST_PRESENTED: Final = 16
 
@@ -58,6 +56,7 @@ class Engine:
         "_dry",
         "_ended",
         "_from",
+        "_held",
         "_incoming",
         "_into",
         "_outgoing",
@@ -78,6 +77,7 @@ class Engine:
         self._outgoing = outgoing
         self._dry = True  # OpenSSL has taken in all it was given
         self._ended = False  # it knows that no more will come
+        self._held = False  # the tickets wait for the first answer
         # The peer's first bytes, until somebody sets None: what it wanted, should the handshake fail.
         self.beginning: bytes | None = b"" if server_side else None
         self.heard = False  # application data has come
@@ -88,24 +88,98 @@ class Engine:
 
     def handshake(self) -> None:
         """Takes the handshake as far as the bytes at hand allow; `ssl.SSLWantReadError` until it is done."""
-        self._advance(_lib.SSL_do_handshake)
+        if not self.shake_hands():
+            raise ssl.SSLWantReadError(_lib.SSL_ERROR_WANT_READ, "The operation did not complete (read)")
+
+    def shake_hands(self, *, hold_tickets: bool = False) -> bool:
+        """As `handshake`, but False until it is done: each handshake waits once or twice, and an error has a price.
+
+        `hold_tickets`: what TLS 1.3 sends after it (RFC 8446 4.6.1) goes out with the first answer.
+        """
+        while True:
+            _lib.ERR_clear_error()
+            result = _lib.SSL_do_handshake(self._ssl)
+            if result > 0:
+                self._held = hold_tickets and _lib.SSL_version(self._ssl) == SSL.TLS1_3_VERSION
+                if not self._held:
+                    self._flush()
+                return True
+            error = _lib.SSL_get_error(self._ssl, result)
+            if error != _lib.SSL_ERROR_WANT_READ:
+                self._fail(error)
+            if not self._feed():
+                self._flush()
+                return False
 
     def settle(self) -> None:
         """After the handshake: smaller buffers. Those of before have grown to a chain of certificates, and OpenSSL
-        never shrinks one; an idle connection shall not hold them.
+        never shrinks one; an idle connection shall not hold them. Where something is held it is done later.
         """
+        if self._held:
+            return
         into, out = _lib.BIO_new(_lib.BIO_s_mem()), _lib.BIO_new(_lib.BIO_s_mem())
         _lib.BIO_set_mem_eof_return(into, -1)
         _lib.BIO_set_mem_eof_return(out, -1)
         # What has come with the client's last message is not lost; what was to be sent is.
-        left = _content(self._into)
-        if left:
+        if _lib.BIO_get_mem_data(self._into, _ffi.NULL):
+            left = _content(self._into)
             _lib.BIO_write(into, left, len(left))
         connection: Any = self.connection
         connection._into_ssl, connection._from_ssl = into, out  # noqa: SLF001
         self._into, self._from = into, out
         # OpenSSL frees the two that it had.
         _lib.SSL_set_bio(self._ssl, into, out)
+
+    def give(self, ciphertext: Any, start: int, size: int) -> int:
+        """Ciphertext that has come, `size` bytes from `start` in a `pinned` buffer: how many were taken, at most
+        two large records. For a connection whose `incoming` has nothing to say.
+        """
+        pointer, size = ciphertext + start, min(size, _FEED)
+        if self.beginning is not None:
+            self._remember(_ffi.buffer(pointer, size)[:])
+        _lib.BIO_write(self._into, pointer, size)
+        self._dry = False
+        return size
+
+    def read_all(self, pieces: list[bytes]) -> bool:
+        """All plain text that is to be had without the network; True when the peer has said close_notify."""
+        ended, buffer = False, _buffer()
+        try:
+            while True:
+                _lib.ERR_clear_error()
+                count: int = _lib.SSL_read(self._ssl, buffer, RECORD)
+                if count <= 0:
+                    ended = self._no_more(count)
+                    break
+                self.heard = True
+                pieces.append(_ffi.unpack(buffer, count))
+                if not _lib.BIO_get_mem_data(self._into, _ffi.NULL) and not _lib.SSL_pending(self._ssl):
+                    break
+        finally:
+            _buffers.append(buffer)
+        self._dry = True
+        # What OpenSSL may want to answer (a key update) goes out.
+        if not self._held:
+            self._flush()
+        return ended
+
+    def _no_more(self, count: int) -> bool:
+        """Whether the peer has said close_notify, where a read gave nothing; raises where that is not in order."""
+        error = _lib.SSL_get_error(self._ssl, count)
+        if error == _lib.SSL_ERROR_ZERO_RETURN:
+            return True
+        if error != _lib.SSL_ERROR_WANT_READ:
+            self._fail(error)
+        return False
+
+    def say_goodbye(self) -> bool:
+        """Sends close_notify; True when the peer's is there too."""
+        _lib.ERR_clear_error()
+        result = _lib.SSL_shutdown(self._ssl)
+        if result < 0:
+            self._fail(_lib.SSL_get_error(self._ssl, result))
+        self._flush()
+        return bool(result)
 
     def shutdown(self) -> None:
         """Sends close_notify, then waits for the peer's: `ssl.SSLWantReadError` until that is there (RFC 8446 6.1)."""
@@ -214,40 +288,16 @@ class Engine:
             if count < _BUFFER:
                 break
         _buffers.append(buffer)
+        if self._held:
+            self._held = False
+            self.settle()
 
     def _fail(self, error: int) -> NoReturn:
         """Raises what the standard library raises for OpenSSL's `error`; the last bytes go out first."""
         codes: list[int] = list(iter(_lib.ERR_get_error, 0))
         last_words = _content(self._from) if codes else b""
         self._flush()
-        if error == _lib.SSL_ERROR_WANT_READ:
-            raise ssl.SSLWantReadError(error, "The operation did not complete (read)")
-        if error == _lib.SSL_ERROR_WANT_WRITE:
-            raise ssl.SSLWantWriteError(error, "The operation did not complete (write)")
-        if error == _lib.SSL_ERROR_ZERO_RETURN:
-            raise ssl.SSLZeroReturnError(error, "TLS/SSL connection has been closed (EOF)")
-        # A failure in a cipher comes before what it means for TLS, a general "record layer failure" after it.
-        code = next((code for code in codes if _library(code) == "SSL"), codes[0] if codes else 0)
-        if not code or _lib.ERR_GET_REASON(code) == _lib.SSL_R_UNEXPECTED_EOF_WHILE_READING:
-            raise ssl.SSLEOFError(ssl.SSLErrorNumber.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
-        raise self._protocol_error(code, last_words)
-
-    def _protocol_error(self, code: int, last_words: bytes) -> ssl.SSLError:
-        number, library = _lib.ERR_GET_REASON(code), _library(code)
-        text = _util.text(_lib.ERR_reason_error_string(code)) or f"reason {number}"
-        reason = reason_name(number, text) if library == "SSL" else text.upper().replace(" ", "_")
-        problem: Any
-        if library == "SSL" and number == _CERTIFICATE_VERIFY_FAILED:
-            verdict = _lib.SSL_get_verify_result(self._ssl)
-            message = _util.text(_lib.X509_verify_cert_error_string(verdict))
-            problem = ssl.SSLCertVerificationError(1, f"[SSL: {reason}] {text}: {message}")
-            problem.verify_code, problem.verify_message = verdict, message
-        else:
-            problem = ssl.SSLError(1, f"[{library}: {reason}] {text}")
-        problem.library, problem.reason = library, reason
-        problem.alert = sent_alert(last_words) or (received_alert(number) if library == "SSL" else None)
-        error: ssl.SSLError = problem
-        return error
+        raise failure(self._ssl, error, codes, last_words)
 
     # ---- what was agreed
 
@@ -311,9 +361,9 @@ class Engine:
             _lib.X509_VERIFY_PARAM_set1_ip(parameters, address, len(address))
 
 
-def _library(code: int) -> str:
-    """The part of OpenSSL an error comes from, such as SSL."""
-    return str(_util.text(_lib.ERR_lib_error_string(code))).removesuffix(" routines")
+def pinned(room: bytearray) -> Any:
+    """A buffer as OpenSSL reads it, for `Engine.give`. It cannot be resized as long as this lives."""
+    return _ffi.from_buffer("char[]", room)
 
 
 def _content(bio: Any) -> bytes:

@@ -1,6 +1,6 @@
-"""`leafward ca adopt`: takes over the CA in a folder of a script, of EasyRSA, of `openssl ca`, or of bare PEM files."""
+"""`leafward ca adopt`: takes over the CA in a folder of a script, of EasyRSA, of `openssl ca`, or of bare files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leafward.authority.adopt import Adopted
     from leafward.authority.adopt_keys import FolderKeys
     from leafward.authority.adopt_plan import Member, Plan
+    from leafward.errors import KeyUnavailable
 
 
 @click.command("adopt")
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     "passphrases",
     multiple=True,
     metavar="KEY=FILE",
-    help="The passphrase of one key is in FILE, mode 0600.",
+    help="The passphrase of one key or PKCS#12 file is in FILE, mode 0600.",
 )
 @click.option(
     "--mend-root",
@@ -61,8 +62,8 @@ def command(
     """Takes over the CA in FOLDER: its certificates and keys, all that it issued, and what it revoked.
 
     \b
-    Any layout will do: a convenience script's, EasyRSA's, that of `openssl ca`, or bare PEM
-    files. Nothing in FOLDER is changed. Running it again takes over what is new.
+    Any layout will do: a convenience script's, EasyRSA's, that of `openssl ca`, or bare
+    files, PEM or PKCS#12. Nothing in FOLDER is changed. Running it again takes over what is new.
 
     \b
     Examples:
@@ -73,15 +74,22 @@ def command(
     from leafward.authority.adopt import adopt, refuse_locked
     from leafward.authority.adopt_folder import read_folder
     from leafward.authority.adopt_keys import find_keys
+    from leafward.authority.adopt_pkcs12 import open_stores
     from leafward.authority.adopt_plan import make_plan
     from leafward.keys.passphrase import in_use
 
     issuance, now = open_issuance(home), system_clock()
     known = [certificate for authority in issuance.authorities for certificate in authority.chain]
-    plan = make_plan(read_folder(folder), known, now=now, roles=_pairs(roles, "--role"), mend_roots=mend_root)
+    found, told = (
+        read_folder(folder),
+        {key: Path(file) for key, file in _pairs(passphrases, "--passphrase-for").items()},
+    )
+    locked = open_stores(found, in_use(), told)
+    plan = make_plan(found, known, now=now, roles=_pairs(roles, "--role"), mend_roots=mend_root)
+    if locked and not (skip_locked or dry_run):
+        raise next(iter(locked.values()))  # there may be a CA in it of which there is no other sign
     if not plan.authorities and not plan.issued:
-        _show_nothing(plan)
-    told = {path: Path(file) for path, file in _pairs(passphrases, "--passphrase-for").items()}
+        _show_nothing(plan, locked)
     new = in_use().for_new("of this home").text if in_use().encrypt_new and not dry_run else None
     keys = find_keys(plan, in_use(), told, new=new)
     if dry_run:
@@ -102,11 +110,13 @@ def _pairs(texts: Sequence[str], option: str) -> dict[Path, str]:
     return pairs
 
 
-def _show_nothing(plan: "Plan") -> None:
+def _show_nothing(plan: "Plan", locked: "Mapping[Path, KeyUnavailable]") -> None:
     from leafward.errors import NotFound
 
     for one in plan.skipped:
         voice.warn(f"{one.path}: {one.why}")
+    for error in locked.values():
+        raise error
     hint = "give the folder that holds certs/, pki/ or index.txt"
     raise NotFound(f"there is no CA in {plan.folder.root}", why="no certificate that could be taken over", hint=hint)
 

@@ -14,7 +14,8 @@ from leafward.store.home import Home
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Another settings file than the home's; IoT Edge's config.yaml or config.toml as it is.",
+    help="Another settings file than the home's; IoT Edge's config.yaml or config.toml as it is. "
+    "For the manager alone: the hub and all commands read the home's leafward.toml.",
 )
 @log_options
 @home_option
