@@ -76,7 +76,8 @@ def test_a_station_that_is_killed(tmp_path: Path, maker_database: str | None) ->
             if line["outcome"] == "recorded":
                 said.add(line["sha256"])
         process.send_signal(signal.SIGKILL)
-        rest, _ = process.communicate()
+        rest = process.stdout.read()  # not `communicate`: that knows nothing of what `readline` has read ahead
+        process.communicate()
         said |= {
             json.loads(line)["sha256"] for line in rest.splitlines() if '"recorded"' in line and line.endswith("}")
         }
