@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,19 @@ def runs(pid: int) -> bool:
         return False
 
 
+# Only where the extra is installed is there such a listener.
+AMQP = {"amqps"} if find_spec("proton") else set[str]()
+
+
 def test_ready_says_where_everything_is(edge: Edge) -> None:
     ready = edge.ready
-    assert set(ready) == {
+    assert set(ready) - AMQP == {
         "hostname", "mqtts", "https", "workload_uri", "management_uri", "root", "trust_bundle", "pids",
     }  # fmt: skip
+    assert set(ready) >= AMQP
     assert set(ready["pids"]) == {"manager", "hub", "provisioning"}
     assert all(map(runs, ready["pids"].values()))
-    for listener in ("mqtts", "https"):
+    for listener in ("mqtts", "https", *AMQP):
         socket.create_connection((ready[listener]["host"], ready[listener]["port"]), timeout=5).close()
     assert Path(ready["root"]).read_bytes().count(b"BEGIN CERTIFICATE") == 1
     assert Path(ready["workload_uri"].removeprefix("unix://")).is_socket()

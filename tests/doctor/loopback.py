@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel_context
 from tests.doctor.stack_cases import Shown
 
 Handler = Callable[[socket.socket], None]
@@ -54,7 +54,7 @@ def tls(shown: Shown, alter: Callable[[SSL.Context], object] = lambda _: None, a
         for certificate in shown.chain[1:]:
             context.add_extra_chain_cert(certificate)
         key = shown.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        lowlevel.use_key(context, key)
+        lowlevel_context.use_key(context, key)
         alter(context)
         connection.settimeout(None)
         server = SSL.Connection(context, connection)

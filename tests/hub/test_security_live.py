@@ -20,7 +20,7 @@ from OpenSSL import SSL
 from leafward.hub import named_certificates, revocation_watch
 from leafward.wire.mqtt.packets import Connack
 from leafward.wire.sas import resource_of, sign
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel_context
 from tests.hub.conftest import RunningHub, StartHub
 from tests.hub.hub_certificates import Held, make
 from tests.hub.hub_clients import HOST, KEY, PATIENCE, login
@@ -241,7 +241,7 @@ def shown(port: int, name: str | None, *, groups: tuple[str, ...] = ()) -> tuple
     """The chain that the newer OpenSSL is shown, and the key exchange. Blocking."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     if groups:
-        assert lowlevel.set_groups(context, groups)
+        assert lowlevel_context.set_groups(context, groups)
     with contextlib.closing(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) as raw:
         raw.setblocking(True)
         client = SSL.Connection(context, raw)

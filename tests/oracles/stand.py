@@ -19,7 +19,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel_context
 from tests.oracles.case import ACCEPTED, Case
 from tests.oracles.keyring import key_pem
 
@@ -78,7 +78,7 @@ def presenting(case: Case) -> SSL.Context:
     context.use_certificate(case.chain.leaf)
     for certificate in case.chain.issuers:
         context.add_extra_chain_cert(certificate)
-    lowlevel.use_key(context, case.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+    lowlevel_context.use_key(context, case.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
     return context
 
 

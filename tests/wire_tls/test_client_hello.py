@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel, lowlevel_context
 from leafward.wire.tls.client_hello import may_become_hello, opening_of, parse_client_hello
 
 
@@ -30,7 +30,7 @@ def hello_of(name: str | None = "pump.example", **settings: Any) -> bytes:
 def newer_hello_of(groups: tuple[str, ...]) -> bytes:
     """As the newer OpenSSL writes it."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    assert lowlevel.set_groups(context, groups)
+    assert lowlevel_context.set_groups(context, groups)
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with pytest.raises(ssl.SSLWantReadError):
         lowlevel.Engine(context, incoming, outgoing, server_side=False).handshake()

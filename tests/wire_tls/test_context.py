@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_publ
 from OpenSSL import SSL
 
 from leafward.errors import KeyUnavailable, RuleViolation
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel, lowlevel_context
 from leafward.wire.tls.context import GROUPS, TlsContext
 
 
@@ -78,7 +78,7 @@ def test_p_256_is_enough(context: TlsContext) -> None:
 
 def _pair(context: TlsContext, groups: tuple[str, ...]) -> tuple[Any, Any]:
     client_context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    assert lowlevel.set_groups(client_context, groups)
+    assert lowlevel_context.set_groups(client_context, groups)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = lowlevel.Engine(client_context, to_client, to_server, server_side=False)
     server = context.wrap_bio(to_server, to_client, server_side=True)

@@ -6,11 +6,10 @@
 Java's SDK takes the correlation id for a UUID, so it is one; the hub's own ids stay here.
 """
 
-from typing import Any
 from uuid import UUID, uuid4
 
-from leafward.errors import LeafwardError
-from leafward.hub.amqp.links import INVALID_FIELD, RESOURCE_LIMIT, AmqpLink, Room
+from leafward.hub.amqp.channel_rooms import Inlet, Outlet
+from leafward.hub.amqp.links import RESOURCE_LIMIT, AmqpLink, Room
 from leafward.hub.amqp.parts import AmqpParts
 from leafward.hub.amqp.seats import Seat
 from leafward.wire.amqp_messages import AmqpContent, text_of
@@ -38,9 +37,9 @@ class MethodChannel:
     def open(self, link: AmqpLink, *, incoming: bool) -> Room:
         """A room for a link. Of several to get methods on, the newest has them."""
         if incoming:
-            return _Responses(link, self, self._seat)
+            return Inlet(link, self._seat, self.answered, WINDOW)
         self._calls = link
-        return _Calls(link, self, self._seat)
+        return Outlet(link, self._seat, self)
 
     def begin(self) -> None:
         """The device takes methods."""
@@ -83,48 +82,3 @@ class MethodChannel:
         if self._calls is link:
             self._calls = None
             self._seat.unsubscribe(METHOD_FILTER)
-
-
-class _Responses(Room):
-    def __init__(self, link: AmqpLink, channel: MethodChannel, seat: Seat) -> None:
-        super().__init__(link)
-        self._channel = channel
-        self._seat = seat
-        seat.enter(self)
-
-    def begin(self) -> None:
-        """See `Room`."""
-        self.link.top_up(WINDOW, 0)
-
-    def message(self, delivery: Any, content: AmqpContent) -> None:
-        """See `Room`."""
-        try:
-            wrong = self._channel.answered(content)
-        except LeafwardError as error:
-            wrong = str(error)
-        if wrong is None:
-            self.link.accept(delivery)
-        else:
-            self.link.reject(delivery, INVALID_FIELD, wrong)
-        self.link.top_up(WINDOW, 0)
-
-    def closed(self) -> None:
-        """See `Room`."""
-        self._seat.out(self)
-
-
-class _Calls(Room):
-    def __init__(self, link: AmqpLink, channel: MethodChannel, seat: Seat) -> None:
-        super().__init__(link)
-        self._channel = channel
-        self._seat = seat
-        seat.enter(self, channel)
-
-    def begin(self) -> None:
-        """See `Room`."""
-        self._channel.begin()
-
-    def closed(self) -> None:
-        """See `Room`."""
-        self._channel.gone(self.link)
-        self._seat.out(self, self._channel)

@@ -9,8 +9,8 @@ PUT, DELETE /notifications/twin/properties/desired        200: from now on chang
 
 from typing import Any
 
-from leafward.errors import LeafwardError
-from leafward.hub.amqp.links import INVALID_FIELD, RESOURCE_LIMIT, AmqpLink, Room
+from leafward.hub.amqp.channel_rooms import Inlet, Outlet
+from leafward.hub.amqp.links import RESOURCE_LIMIT, AmqpLink, Room
 from leafward.hub.amqp.parts import AmqpParts
 from leafward.hub.amqp.seats import Seat
 from leafward.wire.amqp_messages import AmqpContent, Long, text_of
@@ -38,9 +38,12 @@ class TwinChannel:
     def open(self, link: AmqpLink, *, incoming: bool) -> Room:
         """A room for a link. Of several to get answers on, the newest has them."""
         if incoming:
-            return _Requests(link, self, self._seat)
+            return Inlet(link, self._seat, self.ask, WINDOW)
         self._answers = link
-        return _Answers(link, self, self._seat)
+        return Outlet(link, self._seat, self)
+
+    def begin(self) -> None:
+        """Answers go out when there are some."""
 
     def ask(self, content: AmqpContent) -> str | None:
         """Takes a request; why not, where it is none."""
@@ -100,44 +103,3 @@ class TwinChannel:
     def _send(self, content: AmqpContent) -> None:
         if self._answers is not None and self._answers.send(content, settled=True) is None:
             self._answers.close(RESOURCE_LIMIT, "the answers are not read")
-
-
-class _Requests(Room):
-    def __init__(self, link: AmqpLink, channel: TwinChannel, seat: Seat) -> None:
-        super().__init__(link)
-        self._channel = channel
-        self._seat = seat
-        seat.enter(self)
-
-    def begin(self) -> None:
-        """See `Room`."""
-        self.link.top_up(WINDOW, 0)
-
-    def message(self, delivery: Any, content: AmqpContent) -> None:
-        """See `Room`."""
-        try:
-            wrong = self._channel.ask(content)
-        except LeafwardError as error:
-            wrong = str(error)
-        if wrong is None:
-            self.link.accept(delivery)
-        else:
-            self.link.reject(delivery, INVALID_FIELD, wrong)
-        self.link.top_up(WINDOW, 0)
-
-    def closed(self) -> None:
-        """See `Room`."""
-        self._seat.out(self)
-
-
-class _Answers(Room):
-    def __init__(self, link: AmqpLink, channel: TwinChannel, seat: Seat) -> None:
-        super().__init__(link)
-        self._channel = channel
-        self._seat = seat
-        seat.enter(self, channel)
-
-    def closed(self) -> None:
-        """See `Room`."""
-        self._channel.gone(self.link)
-        self._seat.out(self, self._channel)

@@ -27,7 +27,7 @@ from OpenSSL import SSL
 
 from leafward.errors import KeyUnavailable, RuleViolation
 from leafward.pki.chain import Chain, is_self_signed
-from leafward.wire.tls import lowlevel, lowlevel_callbacks
+from leafward.wire.tls import lowlevel, lowlevel_callbacks, lowlevel_context
 from leafward.wire.tls.connection import TlsConnection
 from leafward.wire.tls.presented import Presented, Served
 
@@ -193,7 +193,7 @@ def _harden(context: SSL.Context) -> None:
     context.set_max_proto_version(SSL.TLS1_3_VERSION)
     context.set_cipher_list(CIPHERS)
     context.set_tls13_ciphersuites(CIPHER_SUITES)
-    lowlevel.set_groups(context, GROUPS) or lowlevel.set_groups(context, CLASSIC_GROUPS)
+    lowlevel_context.set_groups(context, GROUPS) or lowlevel_context.set_groups(context, CLASSIC_GROUPS)
     # A client could ask for handshake after handshake on one connection, each far dearer to us than to it.
     context.set_options(SSL.OP_NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION)
     # Sessions are kept by the clients, in tickets: strangers cannot fill our memory with them.
@@ -201,7 +201,7 @@ def _harden(context: SSL.Context) -> None:
     context.set_session_id(_SESSION_ID_CONTEXT)
     context.set_timeout(int(TICKET_LIFETIME.total_seconds()))
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    lowlevel.write_whole(context)
+    lowlevel_context.write_whole(context)
 
 
 def _shown(chain: Chain, *, present_root: bool) -> tuple[x509.Certificate, ...]:
@@ -224,7 +224,7 @@ def _present(context: SSL.Context, certificates: tuple[x509.Certificate, ...], k
         context.use_certificate(leaf)
         for issuer in issuers:
             context.add_extra_chain_cert(issuer)
-        lowlevel.use_key(context, _exported(key))
+        lowlevel_context.use_key(context, _exported(key))
         context.check_privatekey()
     except SSL.Error as error:
         raise _refused(error) from error

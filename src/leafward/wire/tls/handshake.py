@@ -22,7 +22,7 @@ from OpenSSL import SSL
 from leafward.errors import RuleViolation
 from leafward.pki.chain import Chain
 from leafward.pki.names import Host, HostName
-from leafward.wire.tls import lowlevel
+from leafward.wire.tls import lowlevel, lowlevel_context
 from leafward.wire.tls.alerts import alert_of
 from leafward.wire.tls.context import TlsContext
 
@@ -120,7 +120,7 @@ def _standard_client(
 def _newer_client(anchors: Sequence[x509.Certificate], host: Host, now: datetime | None) -> _Client:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_PEER)
-    store = lowlevel.trust(context, anchors)
+    store = lowlevel_context.trust(context, anchors)
     if now is not None:
         store.set_time(now.astimezone(UTC))
 

@@ -1,5 +1,5 @@
 """The room that touches pyOpenSSL's lower layer: `lib`, `ffi` and attributes with an underscore. With
-`lowlevel_callbacks`, where OpenSSL calls us, and `lowlevel_errors` it is the only one.
+`lowlevel_callbacks`, where OpenSSL calls us, `lowlevel_context` and `lowlevel_errors` it is the only one.
 
 pyOpenSSL's own `recv` allocates what the caller asks for at each call, its `bio_read` raises when there is nothing to
 read, and its `pending` leaves out what has arrived and is not decrypted yet: three things that cost an event loop most
@@ -11,11 +11,11 @@ connection that once carried 5 MB does not keep 5 MB.
 """
 
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from cryptography import x509
-from OpenSSL import SSL, _util, crypto
+from OpenSSL import SSL, _util
 
 from leafward.errors import EncodingError
 from leafward.wire.tls.client_hello import KEPT
@@ -376,35 +376,3 @@ def _content(bio: Any) -> bytes:
 def _shut_down(connection: Any) -> int:
     """The first call sends our close_notify and answers 0; the second looks for the peer's."""
     return int(_lib.SSL_shutdown(connection) or _lib.SSL_shutdown(connection) or 1)
-
-
-def set_groups(context: SSL.Context, names: Iterable[str]) -> bool:
-    """The key exchange groups, best first. False, and nothing changed, when this OpenSSL does not know one of them."""
-    # A slash makes each group its own tier: a better group that both know wins, even at the price of one more
-    # round trip when the client sent the share of another one.
-    done = _lib.SSL_CTX_set1_curves_list(context._context, "/".join(names).encode("ascii")) == 1  # noqa: SLF001
-    _lib.ERR_clear_error()
-    return bool(done)
-
-
-def write_whole(context: SSL.Context) -> None:
-    """Lets a write take all it is given, where pyOpenSSL's default may stop at a peer's smaller record size."""
-    context.clear_mode(_lib.SSL_MODE_ENABLE_PARTIAL_WRITE)
-
-
-def use_key(context: SSL.Context, pkcs8: bytes) -> None:
-    """The private key, as PKCS#8 DER, of the certificate that `context` already has. Raises `SSL.Error`."""
-    # pyOpenSSL's own `use_privatekey` refuses the key types it does not list, ML-DSA among them.
-    key = crypto.load_privatekey(crypto.FILETYPE_ASN1, pkcs8)
-    if _lib.SSL_CTX_use_PrivateKey(context._context, key._pkey) != 1:  # noqa: SLF001
-        _util.exception_from_error_queue(SSL.Error)
-
-
-def trust(context: SSL.Context, anchors: Iterable[x509.Certificate], extra_flags: int = 0) -> crypto.X509Store:
-    """As a client: the roots to trust, checked as strictly as OpenSSL can."""
-    store = context.get_cert_store()
-    assert store is not None
-    for anchor in anchors:
-        store.add_cert(crypto.X509.from_cryptography(anchor))
-    store.set_flags(crypto.X509StoreFlags.X509_STRICT | extra_flags)
-    return store
