@@ -145,15 +145,14 @@ async def _until_told(part: Part, ready: Ready, notifier: Notifier, probe: Probe
 
 def _run(main: Coroutine[Any, Any, None], *, small: bool) -> None:
     """`small`: in Python's own loop, which needs two megabytes less than uvloop and is a little slower."""
-    if small:
-        asyncio.run(main)
-        return
-    with contextlib.suppress(ImportError):
-        import uvloop
+    run: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run
+    if not small:
+        # Only its own absence is passed over: what `main` cannot import has to be heard of.
+        with contextlib.suppress(ImportError):
+            import uvloop
 
-        uvloop.run(main)
-        return
-    asyncio.run(main)
+            run = uvloop.run
+    run(main)
 
 
 def set_up_logging(role: str, level: int = logging.WARNING, form: LogFormat = "text") -> bool:
