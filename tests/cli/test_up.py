@@ -7,12 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from leafward.cli import up
 from leafward.cli.edge import keeping_hostname
 from leafward.errors import SettingsError
 from leafward.pki.names import parse_host
@@ -56,6 +58,18 @@ def test_ready_says_where_everything_is(edge: Edge) -> None:
         socket.create_connection((ready[listener]["host"], ready[listener]["port"]), timeout=5).close()
     assert Path(ready["root"]).read_bytes().count(b"BEGIN CERTIFICATE") == 1
     assert Path(ready["workload_uri"].removeprefix("unix://")).is_socket()
+
+
+def test_what_it_says_to_type_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called by a path, where the shell knows no `leafward`: the path; else the name."""
+    path = Path(sys.executable).with_name("leafward")
+    monkeypatch.setattr("sys.argv", [str(path), "up"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert up._program() == str(path)
+    monkeypatch.setenv("PATH", str(path.parent))
+    assert up._program() == "leafward"
+    monkeypatch.setattr("sys.argv", ["-c"])
+    assert up._program() == "leafward"
 
 
 def test_stopped_by_sigterm_it_exits_0_and_a_second_start_issues_nothing(tmp_path: Path, start_edge: StartEdge) -> None:

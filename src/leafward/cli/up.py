@@ -10,9 +10,12 @@
 import contextlib
 import json
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from leafward.cli import edge, parts, voice
@@ -30,6 +33,7 @@ from leafward.store.lock import HomeLock
 
 # A killed `up` leaves parts that are on their way out; they hold the lock until they are gone.
 LEFTOVERS_SECONDS = 10.0
+PROGRAM = "leafward"
 
 
 @dataclass(frozen=True)
@@ -187,9 +191,17 @@ def _show(home: Home, facts: dict[str, Any]) -> None:
     voice.say()
     voice.say("To connect a device of your own, give it the root certificate and a connection string:")
     voice.say(f"  {facts['root']}")
-    voice.say(f"  leafward device add my-device --home {home.root}")
-    voice.say(f"To see what arrives:  leafward messages --follow --home {home.root}")
+    program = _program()
+    voice.say(f"  {program} device add my-device --home {home.root}")
+    voice.say(f"To see what arrives:  {program} messages --follow --home {home.root}")
     voice.say("Ctrl-C stops it.")
+
+
+def _program() -> str:
+    """What to type for this program: its name where the shell finds it by that, else the path it was called by."""
+    called = sys.argv[0]
+    is_path = Path(called).name == PROGRAM and Path(called).is_file()
+    return called if is_path and shutil.which(PROGRAM) is None else PROGRAM
 
 
 def _watch(supervisor: Supervisor, signals: Signals, demo: Demo | None) -> None:
